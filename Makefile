@@ -1,0 +1,183 @@
+# Koine. `make deps && make && ./experiments/ae_stitch` is the whole story; `make help` lists the rest.
+#
+#   CUDA=0|1|auto   compile every file with nvcc as well (auto: when nvcc and a GPU are both there)
+#   ARCH=native     -march= for g++              (x86-64-v3: a binary that runs under valgrind)
+#   REAL=float      float | double               (double is the precision of the gradient checks)
+#   SAN=0|1         AddressSanitizer and UndefinedBehaviorSanitizer
+# Each combination keeps its objects in a folder of its own below build/, so that switching never mixes them.
+
+VERSION := 0.1.0
+CUDA ?= auto
+ARCH ?= native
+REAL ?= float
+SAN  ?= 0
+CUDA_ARCH ?= all-major
+
+NVCC := $(shell command -v nvcc 2>/dev/null)
+ifeq ($(CUDA),auto)
+  override CUDA := $(if $(and $(NVCC),$(wildcard /dev/nvidia0)),1,0)
+endif
+ifeq ($(CUDA):$(NVCC),1:)
+  $(error CUDA=1 needs nvcc on the PATH: install the CUDA Toolkit, or build with CUDA=0)
+endif
+
+BUILD := build/$(REAL)-$(ARCH)$(if $(filter 1,$(CUDA)),-cuda)$(if $(filter 1,$(SAN)),-san)
+# The float build leaves its programs where the README says; every other build keeps them in its own folder.
+BIN := $(if $(filter build/float-native build/float-native-cuda,$(BUILD)),experiments,$(BUILD)/experiments)
+
+# ---- libraries -------------------------------------------------------------------------------------------------
+# OpenBLAS in its OpenMP flavour: the pthread flavour fights our loops (up to 30 x slower: OpenBLAS issue 3187).
+# Debian and Ubuntu keep it in a folder of its own, Fedora calls it openblaso, Homebrew has one openblas.
+BLAS_DIR := $(patsubst %/libopenblas.so,%,$(firstword $(wildcard /usr/lib/*/openblas-openmp/libopenblas.so)))
+BREW_DIR := $(shell brew --prefix openblas 2>/dev/null)
+ifneq ($(BLAS_DIR),)
+  BLAS_CFLAGS := -I$(firstword $(wildcard /usr/include/*/openblas-openmp))
+  BLAS_LIBS   := -L$(BLAS_DIR) -Wl,-rpath,$(BLAS_DIR) -lopenblas
+else ifneq ($(wildcard /usr/lib64/libopenblaso.so),)
+  BLAS_CFLAGS := -I/usr/include/openblas
+  BLAS_LIBS   := -lopenblaso
+else ifneq ($(BREW_DIR),)
+  BLAS_CFLAGS := -I$(BREW_DIR)/include
+  BLAS_LIBS   := -L$(BREW_DIR)/lib -Wl,-rpath,$(BREW_DIR)/lib -lopenblas
+else
+  BLAS_LIBS   := -lopenblas
+endif
+LIBS := $(BLAS_LIBS) -lpng -lz
+# Catch2 3 is a library, Catch2 2 a header.
+CATCH_LIBS := $(if $(wildcard $(addsuffix /include/catch2/catch_all.hpp,/usr /usr/local /opt/homebrew)),-lCatch2)
+
+# ---- flags -----------------------------------------------------------------------------------------------------
+CPPFLAGS := -I. -DREAL=$(REAL) -DKOINE_VERSION='"$(VERSION)"' -DKOINE_SOURCE_DIR='"$(CURDIR)"' $(BLAS_CFLAGS)
+WARN     := -Wall -Wextra -Wshadow -Werror
+OPT      := -O3 -march=$(ARCH) -fno-math-errno -fno-trapping-math
+ifeq ($(SAN),1)
+  OPT := -O1 -g -march=$(ARCH) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
+HOSTFLAGS := $(OPT) -fopenmp $(WARN)
+DEPFLAGS   = -MMD -MP -MF $(@:.o=.d)
+ifeq ($(CUDA),1)
+  # The same files through nvcc: `-x cu` compiles the kernels for the device, g++ compiles the rest with HOSTFLAGS.
+  comma   := ,
+  COMPILE := $(NVCC) -x cu -std=c++20 -O3 -arch=$(CUDA_ARCH) --expt-relaxed-constexpr --extended-lambda \
+             $(foreach f,$(filter-out -Wshadow,$(HOSTFLAGS)),-Xcompiler $(f)) $(CPPFLAGS)
+  LINK    := $(NVCC) -arch=$(CUDA_ARCH) $(foreach f,$(OPT) -fopenmp,-Xcompiler $(f))
+  LIBS    := $(subst -Wl$(comma),-Xlinker ,$(subst -Wl$(comma)-rpath$(comma),-Xlinker -rpath -Xlinker ,$(LIBS))) -lcublas
+else
+  COMPILE := $(CXX) -std=c++20 $(HOSTFLAGS) $(CPPFLAGS)
+  LINK    := $(CXX) $(OPT) -fopenmp
+endif
+
+# ---- what is built from what ---------------------------------------------------------------------------------------
+LIB_SRC    := $(wildcard tensor/*.cpp autograd/*.cpp nn/*.cpp data/*.cpp)
+COMMON_SRC := $(wildcard experiments/common/*.cpp)
+TEST_SRC   := $(wildcard tests/*.cpp)
+BENCH_SRC  := $(wildcard tests/bench/*.cpp) tests/op_table.cpp
+PROGRAMS   := $(patsubst experiments/%.cpp,$(BIN)/%,$(wildcard experiments/*.cpp))
+objects     = $(patsubst %.cpp,$(BUILD)/%.o,$(1))
+
+.PHONY: all deps doctor test gradcheck sanitize smoke check bench cuda-compile clean format help
+all: $(BUILD)/libkoine.a $(PROGRAMS)
+
+# `make` alone uses every core: there is nothing to remember.
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+  MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
+endif
+
+$(BUILD)/libkoine.a: $(call objects,$(LIB_SRC))
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(BUILD)/libcommon.a: $(call objects,$(COMMON_SRC))
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(BIN)/%: $(BUILD)/experiments/%.o $(BUILD)/libcommon.a $(BUILD)/libkoine.a
+	@mkdir -p $(@D)
+	@echo "  link     $@"
+	@$(LINK) -o $@ $^ $(LIBS)
+
+$(BUILD)/koine_tests: $(call objects,$(TEST_SRC)) $(BUILD)/libcommon.a $(BUILD)/libkoine.a
+	@echo "  link     $@"
+	@$(LINK) -o $@ $^ $(CATCH_LIBS) $(LIBS)
+
+$(BUILD)/koine_bench: $(call objects,$(BENCH_SRC)) $(BUILD)/libkoine.a
+	@echo "  link     $@"
+	@$(LINK) -o $@ $^ $(LIBS)
+
+$(BUILD)/%.o: %.cpp $(BUILD)/checked
+	@mkdir -p $(@D)
+	@echo "  compile  $<"
+	@$(COMPILE) $(DEPFLAGS) -c $< -o $@
+
+.SECONDARY:
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# One line per missing package instead of a page of compiler errors. Runs once per build folder.
+$(BUILD)/checked:
+	@mkdir -p $(@D)
+	@sh .ci/doctor.sh --quiet
+	@touch $@
+
+deps:
+	@sh .ci/doctor.sh --install
+
+doctor:
+	@sh .ci/doctor.sh
+
+# ---- tests ---------------------------------------------------------------------------------------------------------
+# Passive waiting: on a busy machine a spinning OpenMP thread turns a 32 us loop into 8 ms.
+export OMP_WAIT_POLICY ?= passive
+SUBMAKE   := $(MAKE) --no-print-directory
+DOUBLE    := build/double-$(ARCH)
+OP_VALUES := build/op_values.txt
+
+# Both precisions: the float64 build checks gradients and writes every op's values, the float build compares its own.
+test: $(BUILD)/koine_tests
+	@$(SUBMAKE) REAL=double CUDA=0 SAN=0 $(DOUBLE)/koine_tests
+	@KOINE_OP_VALUES=$(OP_VALUES) $(DOUBLE)/koine_tests --use-colour no
+	@KOINE_OP_VALUES=$(OP_VALUES) $(BUILD)/koine_tests --use-colour no
+
+gradcheck:
+	@$(SUBMAKE) REAL=double CUDA=0 SAN=0 $(DOUBLE)/koine_tests
+	@KOINE_GRADCHECK_REPORT=1 $(DOUBLE)/koine_tests "[gradcheck]"
+
+sanitize:
+	@$(SUBMAKE) CUDA=0 SAN=1 build/float-$(ARCH)-san/koine_tests
+	@build/float-$(ARCH)-san/koine_tests --use-colour no
+
+# Every experiment once, end to end, on generated data.
+smoke: $(PROGRAMS)
+	@for p in $(PROGRAMS); do \
+	  echo "  smoke    $$p"; \
+	  $$p --data-set synthetic --train-limit 300 --test-limit 60 --epochs 1 --out $(BUILD)/smoke/$$(basename $$p) --quiet || exit 1; \
+	done
+
+check: test sanitize smoke
+
+bench: $(BUILD)/koine_bench
+	@BENCH=$(BUILD)/koine_bench sh tests/bench/run.sh
+
+# Every file through nvcc, linked; no GPU needed: the programs run their CPU path.
+cuda-compile:
+	@$(SUBMAKE) CUDA=1 CUDA_ARCH=sm_80 BIN=build/$(REAL)-$(ARCH)-cuda/experiments all build/$(REAL)-$(ARCH)-cuda/koine_tests
+	@build/$(REAL)-$(ARCH)-cuda/koine_tests --use-colour no "[ops]"
+
+clean:
+	rm -rf build $(PROGRAMS)
+
+format:
+	clang-format -i $$(git ls-files '*.h' '*.cpp')
+
+help:
+	@echo "make deps          install what is missing (apt, dnf or brew)"
+	@echo "make               libkoine.a and the programs below experiments/"
+	@echo "make test          all tests, in float64 and in float"
+	@echo "make gradcheck     the gradient checks alone, one line per op"
+	@echo "make check         test, sanitize and smoke"
+	@echo "make sanitize      all tests under AddressSanitizer and UndefinedBehaviorSanitizer"
+	@echo "make smoke         every experiment once on generated data"
+	@echo "make bench         times of ops and training steps, beside PyTorch where PYTHON=... has it"
+	@echo "make cuda-compile  every file through nvcc (no GPU needed)"
+	@echo "make doctor        what is installed, what is missing, what will be slow"
+	@echo "make clean         remove everything that was built"
+	@echo "Options: CUDA=$(CUDA) ARCH=$(ARCH) REAL=$(REAL) SAN=$(SAN); this build goes to $(BUILD)"

@@ -1,0 +1,287 @@
+// Normalisations: batch_norm over the rows of each channel, layer_norm over the features of each row, l2_normalize and
+// cosine_rows over directions. Statistics take two passes (mean, then squared distances), so large means do not cancel.
+#include "autograd/kernels.h"
+#include "autograd/ops.h"
+#include "autograd/sums.h"
+#include "tensor/gemm.h"
+
+namespace koine {
+
+// ---- batch_norm ----------------------------------------------------------------------------------------------------------
+
+namespace {
+
+// The sum of (x - mean)^2 over a column.
+struct DeviationTerm {
+    const real* x;
+    const real* mean;
+    int64_t cols;
+    HD void operator()(int64_t r, int64_t c, real* acc) const {
+        const real d = x[r * cols + c] - mean[c];
+        acc[0] += d * d;
+    }
+};
+struct SumTerm {
+    const real* x;
+    int64_t cols;
+    HD void operator()(int64_t r, int64_t c, real* acc) const { acc[0] += x[r * cols + c]; }
+};
+struct PutMean {
+    real* mean;
+    real n;
+    HD void operator()(int64_t c, real sum) const { mean[c] = sum / n; }
+};
+// inv[c] = 1 / sqrt(var + eps), and the running statistics moved towards the batch's.
+struct PutVariance {
+    real* inv;
+    const real* mean;
+    real* running_mean;
+    real* running_var;
+    real n, momentum, eps;
+    HD void operator()(int64_t c, real sum) const {
+        inv[c] = 1 / math::sqrt(sum / n + eps);
+        running_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean[c];
+        running_var[c] = (1 - momentum) * running_var[c] + momentum * (sum / (n - 1));
+    }
+};
+struct InverseDeviation {
+    real* inv;
+    const real* var;
+    real eps;
+    HD void operator()(int64_t c) const { inv[c] = 1 / math::sqrt(var[c] + eps); }
+};
+
+// y = (x - mean) inv gamma + beta, one row of channels at a time.
+struct BatchNormRow {
+    real* y;
+    const real *x, *mean, *inv, *gamma, *beta;
+    int64_t cols;
+    template <class Team>
+    HD void operator()(Team t, int64_t row) const {
+        real* out = y + row * cols;
+        const real* in = x + row * cols;
+        const real *m = mean, *s = inv, *g = gamma, *b = beta;
+        t.each(cols, [=](int64_t c) { out[c] = (in[c] - m[c]) * s[c] * g[c] + b[c]; });
+    }
+};
+
+// The two column sums of the gradient: sum dy (= dbeta), sum dy xhat (= dgamma).
+struct BatchNormTerms {
+    const real *dy, *x, *mean, *inv;
+    int64_t cols;
+    HD void operator()(int64_t r, int64_t c, real* acc) const {
+        const real d = dy[r * cols + c];
+        acc[0] += d;
+        acc[1] += d * ((x[r * cols + c] - mean[c]) * inv[c]);
+    }
+};
+struct PutBoth {
+    real* sums;
+    HD void operator()(int64_t i, real sum) const { sums[i] = sum; }
+};
+// dx = gamma inv (dy - mean(dy) - xhat mean(dy xhat)); in eval mode the statistics are constants and the means drop out.
+struct BatchNormRowGrad {
+    GradSlot dx;
+    const real *dy, *x, *mean, *inv, *gamma;
+    const real* sums;  // [2, C]
+    real scale;        // 1 / rows in training, 0 in eval
+    int64_t cols;
+    template <class Team>
+    HD void operator()(Team t, int64_t row) const {
+        const real *d = dy + row * cols, *in = x + row * cols;
+        const real *m = mean, *s = inv, *g = gamma, *sum_dy = sums, *sum_dyx = sums + cols;
+        const GradSlot out = dx.at(row * cols);
+        const real k = scale;
+        t.each(cols, [=](int64_t c) {
+            const real xhat = (in[c] - m[c]) * s[c];
+            out.put(c, g[c] * s[c] * (d[c] - k * (sum_dy[c] + xhat * sum_dyx[c])));
+        });
+    }
+};
+struct PutInto {
+    GradSlot slot;
+    const real* from;
+    HD void operator()(int64_t i) const { slot.put(i, from[i]); }
+};
+
+void require_affine(const char* op, const Var& x, const Var& gamma, const Var& beta) {
+    const Shape want{x.shape().rank ? x.shape()[-1] : 0};
+    if (x.shape().rank < 1 || !(gamma.shape() == want) || !(beta.shape() == want)) {
+        throw ShapeError(std::string(op) + ": x " + x.shape().str() + ", gamma " + gamma.shape().str() + ", beta " + beta.shape().str() +
+                         "; want [*, D], [D], [D]");
+    }
+    require_same_device(op, {&x, &gamma, &beta});
+}
+
+}  // namespace
+
+Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& running_mean, const Tensor& running_var, bool training,
+               real momentum, real eps) {
+    require_affine("batch_norm", x, gamma, beta);
+    if (!(running_mean.shape == gamma.shape()) || !(running_var.shape == gamma.shape())) {
+        throw ShapeError("batch_norm: running mean " + running_mean.shape.str() + " and variance " + running_var.shape.str() + "; want " +
+                         gamma.shape().str());
+    }
+    const Device device = x.device();
+    const int64_t cols = x.shape()[-1], rows = cols ? x.value.numel() / cols : 0;
+    if (training && rows < 2) throw ShapeError("batch_norm: x " + x.shape().str() + " has fewer than 2 values per channel to train on");
+    const Tensor in = x.value.contiguous(), g = gamma.value.contiguous(), b = beta.value.contiguous();
+    const Tensor y = Tensor::empty(x.shape(), device);
+    const Tensor mean = training ? Tensor::empty({cols}, device) : running_mean.clone(), inv = Tensor::empty({cols}, device);
+    if (training) {
+        const real n = real(rows);
+        column_sums<1>(device, rows, cols, SumTerm{in.data(), cols}, PutMean{mean.data(), n}, 1);
+        column_sums<1>(device, rows, cols, DeviationTerm{in.data(), mean.data(), cols},
+                       PutVariance{inv.data(), mean.data(), running_mean.data(), running_var.data(), n, momentum, eps});
+    } else {
+        for_each(device, cols, InverseDeviation{inv.data(), running_var.data(), eps});
+    }
+    for_rows(device, rows, cols * 3, BatchNormRow{y.data(), in.data(), mean.data(), inv.data(), g.data(), b.data(), cols});
+    return record("batch_norm", y, {&x, &gamma, &beta}, [=](const Tensor& dy, Grads& dx) {
+        const Tensor sums = Tensor::empty({2, cols}, device);
+        column_sums<2>(device, rows, cols, BatchNormTerms{dy.data(), in.data(), mean.data(), inv.data(), cols}, PutBoth{sums.data()}, 4);
+        if (dx.wants(0)) {
+            for_rows(device, rows, cols * 4,
+                     BatchNormRowGrad{dx.slot(0), dy.data(), in.data(), mean.data(), inv.data(), g.data(), sums.data(),
+                                      training ? 1 / real(rows) : real(0), cols});
+        }
+        if (dx.wants(1)) for_each(device, cols, PutInto{dx.slot(1), sums.data() + cols});
+        if (dx.wants(2)) for_each(device, cols, PutInto{dx.slot(2), sums.data()});
+    });
+}
+
+// ---- layer_norm ----------------------------------------------------------------------------------------------------------
+
+namespace {
+
+struct LayerNormRow {
+    real* y;
+    real* stats;  // mean and 1 / sqrt(var + eps) of each row, for the gradient
+    const real *x, *gamma, *beta;
+    int64_t cols;
+    real eps;
+    template <class Team>
+    HD void operator()(Team t, int64_t row) const {
+        const real* in = x + row * cols;
+        real* out = y + row * cols;
+        const real mean = t.sum(cols, [=](int64_t i) { return in[i]; }) / real(cols);
+        const real var = t.sum(cols, [=](int64_t i) { return (in[i] - mean) * (in[i] - mean); }) / real(cols);
+        const real inv = 1 / math::sqrt(var + eps);
+        const real *g = gamma, *b = beta;
+        t.each(cols, [=](int64_t i) { out[i] = (in[i] - mean) * inv * g[i] + b[i]; });
+        real* keep = stats + 2 * row;
+        t.once([=] { keep[0] = mean, keep[1] = inv; });
+    }
+};
+
+// dx = inv (d - mean(d) - xhat mean(d xhat)) with d = dy gamma.
+struct LayerNormRowGrad {
+    GradSlot dx;
+    const real *dy, *x, *gamma, *stats;
+    int64_t cols;
+    template <class Team>
+    HD void operator()(Team t, int64_t row) const {
+        const real *in = x + row * cols, *d = dy + row * cols, *g = gamma;
+        const real mean = stats[2 * row], inv = stats[2 * row + 1];
+        const real m1 = t.sum(cols, [=](int64_t i) { return d[i] * g[i]; }) / real(cols);
+        const real m2 = t.sum(cols, [=](int64_t i) { return d[i] * g[i] * (in[i] - mean) * inv; }) / real(cols);
+        const GradSlot out = dx.at(row * cols);
+        t.each(cols, [=](int64_t i) { out.put(i, inv * (d[i] * g[i] - m1 - (in[i] - mean) * inv * m2)); });
+    }
+};
+struct LayerNormTerms {
+    const real *dy, *x, *stats;
+    int64_t cols;
+    HD void operator()(int64_t r, int64_t c, real* acc) const {
+        const real d = dy[r * cols + c];
+        acc[0] += d;
+        acc[1] += d * ((x[r * cols + c] - stats[2 * r]) * stats[2 * r + 1]);
+    }
+};
+
+}  // namespace
+
+Var layer_norm(const Var& x, const Var& gamma, const Var& beta, real eps) {
+    require_affine("layer_norm", x, gamma, beta);
+    const Device device = x.device();
+    const int64_t cols = x.shape()[-1], rows = cols ? x.value.numel() / cols : 0;
+    const Tensor in = x.value.contiguous(), g = gamma.value.contiguous(), b = beta.value.contiguous();
+    const Tensor y = Tensor::empty(x.shape(), device), stats = Tensor::empty({rows, 2}, device);
+    for_rows(device, rows, cols * 4, LayerNormRow{y.data(), stats.data(), in.data(), g.data(), b.data(), cols, eps});
+    return record("layer_norm", y, {&x, &gamma, &beta}, [=](const Tensor& dy, Grads& dx) {
+        if (dx.wants(0)) for_rows(device, rows, cols * 6, LayerNormRowGrad{dx.slot(0), dy.data(), in.data(), g.data(), stats.data(), cols});
+        if (!dx.wants(1) && !dx.wants(2)) return;
+        const Tensor sums = Tensor::empty({2, cols}, device);
+        column_sums<2>(device, rows, cols, LayerNormTerms{dy.data(), in.data(), stats.data(), cols}, PutBoth{sums.data()}, 4);
+        if (dx.wants(1)) for_each(device, cols, PutInto{dx.slot(1), sums.data() + cols});
+        if (dx.wants(2)) for_each(device, cols, PutInto{dx.slot(2), sums.data()});
+    });
+}
+
+// ---- l2_normalize --------------------------------------------------------------------------------------------------------
+
+namespace {
+
+struct NormalizeRow {
+    real* y;
+    real* inv;  // 1 / max(|x|, eps)
+    const real* x;
+    int64_t cols;
+    real eps;
+    template <class Team>
+    HD void operator()(Team t, int64_t row) const {
+        const real* in = x + row * cols;
+        real* out = y + row * cols;
+        // Scaled by the largest element first: |x| neither overflows nor underflows before x itself does.
+        const real largest = t.max(cols, [=](int64_t i) { return in[i] < 0 ? -in[i] : in[i]; });
+        const real unit = largest > 0 && largest < std::numeric_limits<real>::infinity() ? largest : real(1);
+        const real norm = unit * math::sqrt(t.sum(cols, [=](int64_t i) { return (in[i] / unit) * (in[i] / unit); }));
+        const real scale = 1 / (norm < eps ? eps : norm);
+        t.each(cols, [=](int64_t i) { out[i] = in[i] * scale; });
+        real* keep = inv + row;
+        t.once([=] { *keep = scale; });
+    }
+};
+// d (x / |x|) = (dy - y (y . dy)) / |x|. Below eps the divisor is a constant: dx = dy / eps.
+struct NormalizeRowGrad {
+    GradSlot dx;
+    const real *dy, *y, *inv;
+    int64_t cols;
+    real eps;
+    template <class Team>
+    HD void operator()(Team t, int64_t row) const {
+        const real *d = dy + row * cols, *out = y + row * cols;
+        const real scale = inv[row];
+        const real along = t.sum(cols, [=](int64_t i) { return d[i] * out[i]; });
+        const real k = scale * eps >= 1 ? real(0) : along;
+        const GradSlot slot = dx.at(row * cols);
+        t.each(cols, [=](int64_t i) { slot.put(i, scale * (d[i] - out[i] * k)); });
+    }
+};
+
+}  // namespace
+
+Var l2_normalize(const Var& x, real eps) {
+    if (x.shape().rank < 1) throw ShapeError("l2_normalize: x " + x.shape().str() + "; want [*, D]");
+    if (!(eps > 0)) throw ValueError("l2_normalize: eps " + std::to_string(eps) + "; want more than 0");
+    const Device device = x.device();
+    const int64_t cols = x.shape()[-1], rows = cols ? x.value.numel() / cols : 0;
+    const Tensor in = x.value.contiguous(), y = Tensor::empty(x.shape(), device), inv = Tensor::empty({rows}, device);
+    for_rows(device, rows, cols * 4, NormalizeRow{y.data(), inv.data(), in.data(), cols, eps});
+    return record("l2_normalize", y, {&x}, [=](const Tensor& dy, Grads& dx) {
+        for_rows(device, rows, cols * 4, NormalizeRowGrad{dx.slot(0), dy.data(), y.data(), inv.data(), cols, eps});
+    });
+}
+
+// ---- cosine_rows ---------------------------------------------------------------------------------------------------------
+
+Var cosine_rows(const Var& x, const Var& a) {
+    if (x.shape().rank != 2 || a.shape().rank != 2 || x.shape()[1] != a.shape()[1]) {
+        throw ShapeError("cosine_rows: x " + x.shape().str() + ", a " + a.shape().str() + "; want [N, D], [A, D]");
+    }
+    // Two unit vectors' product: linear with the anchors as weights. Rounding may pass 1 by an ulp: clamped, since
+    // callers take acos and sqrt(1 - c^2) of it; at exactly 1 the slope stays 1.
+    return clamp(linear(l2_normalize(x), l2_normalize(a), Var()), -1, 1);
+}
+
+}  // namespace koine

@@ -1,0 +1,220 @@
+#include "tensor/conv.h"
+
+#include <string>
+
+#include "tensor/gemm.h"
+#include "tensor/storage.h"
+
+namespace koine {
+namespace {
+
+constexpr int kMaxTaps = 256;
+
+// ---- patches and their transpose -----------------------------------------------------------------------------------------
+
+// patches[p, kh, kw, c] = the pixels of x under the kernel at output pixel p, 0 outside the image ("im2col").
+struct PatchRow {
+    real* patches;
+    const real* x;
+    ConvShape s;
+    template <class Team>
+    HD void operator()(Team t, int64_t p) const {
+        const int64_t image = p / s.pixels_out(), i = p % s.pixels_out() / s.out_w, j = p % s.out_w;
+        const int64_t top = i * s.stride - s.padding, left = j * s.stride - s.padding;
+        // Without dilation the taps of one kernel row are neighbours in memory: one run of kw c numbers.
+        const int64_t taps = s.dilation == 1 ? s.kw : 1, run = taps * s.c;
+        real* out = patches + p * s.patch();
+        for (int64_t a = 0; a < s.kh; a++) {
+            const int64_t row = top + a * s.dilation;
+            const bool is_row_inside = row >= 0 && row < s.h;
+            for (int64_t b = 0; b < s.kw; b += taps, out += run) {
+                const int64_t col = left + b * s.dilation;
+                const int64_t first = col < 0 ? -col * s.c : 0;
+                const int64_t inside = (s.w - col) * s.c, last = !is_row_inside ? 0 : inside < run ? inside : run;
+                const real* in = x + ((image * s.h + row) * s.w + col) * s.c;
+                real* to = out;
+                t.each(run, [=](int64_t k) { to[k] = k >= first && k < last ? in[k] : real(0); });
+            }
+        }
+    }
+};
+
+// x[q, c] = beta x + the sum of patches[p, a, b, c] over all (p, a, b) that read pixel q ("col2im"), in the order of
+// (a, b). The pixel gathers, nothing is scattered: one owner per number.
+struct GatherRow {
+    real* x;
+    const real* patches;
+    ConvShape s;
+    real beta;
+    template <class Team>
+    HD void operator()(Team t, int64_t q) const {
+        const int64_t image = q / s.pixels_in(), i = q % s.pixels_in() / s.w, j = q % s.w;
+        int64_t at[kMaxTaps];
+        int n_taps = 0;
+        for (int64_t a = 0; a < s.kh; a++) {
+            const int64_t row = i + s.padding - a * s.dilation;
+            if (row < 0 || row % s.stride != 0 || row / s.stride >= s.out_h) continue;
+            for (int64_t b = 0; b < s.kw; b++) {
+                const int64_t col = j + s.padding - b * s.dilation;
+                if (col < 0 || col % s.stride != 0 || col / s.stride >= s.out_w) continue;
+                const int64_t p = (image * s.out_h + row / s.stride) * s.out_w + col / s.stride;
+                at[n_taps++] = p * s.patch() + (a * s.kw + b) * s.c;
+            }
+        }
+        real* out = x + q * s.c;
+        const real* in = patches;
+        const int64_t* where = at;
+        const real scale = beta;
+        const int n = n_taps;
+        t.each(s.c, [=](int64_t c) {
+            real sum = scale != 0 ? scale * out[c] : real(0);
+            for (int k = 0; k < n; k++) sum += in[where[k] + c];
+            out[c] = sum;
+        });
+    }
+};
+
+// ---- the choice of side ------------------------------------------------------------------------------------------------
+
+// A convolution of stride 1 can be read from either side: as patches of its input, or as the input gradient of the twin
+// convolution that has input and output swapped and the kernel flipped. Patches are kh kw times larger than the image
+// they are made of, so they are made of the side with fewer channels.
+bool prefers_twin(const ConvShape& s) {
+    return s.stride == 1 && s.o < s.c && s.dilation * (s.kh - 1) >= s.padding && s.kh == s.kw;
+}
+
+ConvShape twin(const ConvShape& s) {
+    ConvShape t = s;
+    t.h = s.out_h, t.w = s.out_w, t.c = s.o;
+    t.o = s.c;
+    t.out_h = s.h, t.out_w = s.w;
+    t.padding = s.dilation * (s.kh - 1) - s.padding;
+    return t;
+}
+
+// to[c, kh - 1 - a, kw - 1 - b, o] = beta to + from[o, a, b, c].
+struct FlipWeights {
+    real* to;
+    const real* from;
+    int64_t n_o, taps, n_c;
+    real beta;
+    HD void operator()(int64_t i) const {
+        const int64_t o = i / (taps * n_c), tap = i / n_c % taps, c = i % n_c;
+        real& out = to[(c * taps + (taps - 1 - tap)) * n_o + o];
+        out = beta != 0 ? beta * out + from[i] : from[i];
+    }
+};
+
+void flip(Device device, const ConvShape& s, const real* from, real beta, real* to) {
+    for_each(device, s.o * s.patch(), FlipWeights{to, from, s.o, s.kh * s.kw, s.c, beta});
+}
+
+struct Scratch {
+    Scratch(Device device, int64_t n) : storage(device, size_t(n) * sizeof(real)) {}
+    Storage storage;
+    real* data() const { return static_cast<real*>(storage.ptr); }
+};
+
+// ---- a few images at a time ----------------------------------------------------------------------------------------------
+
+// f(first, count) for runs of images whose patches fill about half of a core's second-level cache.
+template <class F>
+void for_image_runs(Device device, const ConvShape& s, F f) {
+    const int64_t kRunBytes = device == Device::cpu ? 512 * 1024 : 256 * 1024 * 1024;
+    const int64_t image_bytes = std::max<int64_t>(s.pixels_out() * s.patch() * int64_t(sizeof(real)), 1);
+    const int64_t count = std::clamp<int64_t>(kRunBytes / image_bytes, 1, std::max<int64_t>(s.n, 1));
+    for_tasks(device, (s.n + count - 1) / count, [&](int64_t i) { f(i * count, std::min(count, s.n - i * count)); });
+}
+
+void forward_by_patches(Device device, const ConvShape& s, const real* x, const real* w, real* y, const RowsDone& done) {
+    for_image_runs(device, s, [&](int64_t first, int64_t count) {
+        const int64_t row = first * s.pixels_out(), n_rows = count * s.pixels_out();
+        const Scratch patches(device, n_rows * s.patch());
+        for_rows(device, n_rows, s.patch(), PatchRow{patches.data(), x + first * s.pixels_in() * s.c, s});
+        gemm(device, n_rows, s.o, s.patch(), 1, {patches.data(), s.patch()}, {w, s.patch(), Op::transposed}, 0, y + row * s.o, s.o);
+        if (done) done(row, n_rows);
+    });
+}
+
+void input_grad_by_gather(Device device, const ConvShape& s, const real* dy, const real* w, real beta, real* dx, const RowsDone& done) {
+    for_image_runs(device, s, [&](int64_t first, int64_t count) {
+        const int64_t n_rows = count * s.pixels_out(), pixel = first * s.pixels_in(), n_pixels = count * s.pixels_in();
+        const Scratch patches(device, n_rows * s.patch());
+        gemm(device, n_rows, s.patch(), s.o, 1, {dy + first * s.pixels_out() * s.o, s.o}, {w, s.patch()}, 0, patches.data(), s.patch());
+        for_rows(device, n_pixels, s.patch(), GatherRow{dx + pixel * s.c, patches.data(), s, beta});
+        if (done) done(pixel, n_pixels);
+    });
+}
+
+struct AddGroups {
+    real* dw;
+    const real* parts;
+    int64_t n, n_groups;
+    real beta;
+    HD void operator()(int64_t i) const {
+        real sum = beta != 0 ? beta * dw[i] : real(0);
+        for (int64_t g = 0; g < n_groups; g++) sum += parts[g * n + i];
+        dw[i] = sum;
+    }
+};
+
+void weight_grad_by_patches(Device device, const ConvShape& s, const real* x, const real* dy, real beta, real* dw) {
+    const int64_t n_weights = s.o * s.patch();
+    // Groups of images, each with sums of its own that are added in order: 1 to 32 by the number of output pixels alone.
+    const int64_t n_groups = std::clamp<int64_t>(s.n * s.pixels_out() / 256, 1, std::min<int64_t>(32, std::max<int64_t>(s.n, 1)));
+    const int64_t per_group = (s.n + n_groups - 1) / n_groups;
+    const Scratch parts(device, n_groups * n_weights);
+    for_tasks(device, n_groups, [&](int64_t g) {
+        const int64_t begin = std::min(g * per_group, s.n);
+        ConvShape group = s;
+        group.n = std::min(per_group, s.n - begin);
+        real* part = parts.data() + g * n_weights;
+        if (group.n == 0) return for_each(device, n_weights, AddGroups{part, nullptr, 0, 0, 0});
+        bool is_first = true;
+        for_image_runs(device, group, [&](int64_t first, int64_t count) {
+            const int64_t image = begin + first, n_rows = count * s.pixels_out();
+            const Scratch patches(device, n_rows * s.patch());
+            for_rows(device, n_rows, s.patch(), PatchRow{patches.data(), x + image * s.pixels_in() * s.c, s});
+            gemm(device, s.o, s.patch(), n_rows, 1, {dy + image * s.pixels_out() * s.o, s.o, Op::transposed},
+                 {patches.data(), s.patch()}, is_first ? 0 : 1, part, s.patch());
+            is_first = false;
+        });
+    });
+    for_each(device, n_weights, AddGroups{dw, parts.data(), n_weights, n_groups, beta}, n_groups);
+}
+
+}  // namespace
+
+// ---- the three products --------------------------------------------------------------------------------------------------
+
+void conv_forward(Device device, const ConvShape& s, const real* x, const real* w, real* y, const RowsDone& done) {
+    if (!prefers_twin(s)) return forward_by_patches(device, s, x, w, y, done);
+    const Scratch flipped(device, s.o * s.patch());
+    flip(device, s, w, 0, flipped.data());
+    input_grad_by_gather(device, twin(s), x, flipped.data(), 0, y, done);
+}
+
+void conv_input_grad(Device device, const ConvShape& s, const real* dy, const real* w, real beta, real* dx, const RowsDone& done) {
+    // The twin's forward pass overwrites, so it serves a fresh gradient only.
+    if (!prefers_twin(s) || beta != 0) return input_grad_by_gather(device, s, dy, w, beta, dx, done);
+    const Scratch flipped(device, s.o * s.patch());
+    flip(device, s, w, 0, flipped.data());
+    forward_by_patches(device, twin(s), dy, flipped.data(), dx, done);
+}
+
+void conv_weight_grad(Device device, const ConvShape& s, const real* x, const real* dy, real beta, real* dw) {
+    if (!prefers_twin(s)) return weight_grad_by_patches(device, s, x, dy, beta, dw);
+    const ConvShape t = twin(s);
+    const Scratch flipped(device, t.o * t.patch());
+    weight_grad_by_patches(device, t, dy, x, 0, flipped.data());
+    flip(device, t, flipped.data(), beta, dw);
+}
+
+void require_conv_kernel(const char* op, int64_t kh, int64_t kw) {
+    if (kh < 1 || kw < 1 || kh * kw > kMaxTaps) {
+        throw ShapeError(std::string(op) + ": a kernel of " + std::to_string(kh) + " x " + std::to_string(kw) + "; want 1 to " +
+                         std::to_string(kMaxTaps) + " taps");
+    }
+}
+
+}  // namespace koine

@@ -1,0 +1,26 @@
+// C = alpha op(A) op(B) + beta C: the one door to BLAS (OpenBLAS on the CPU, cuBLAS on a GPU). Row-major throughout.
+//
+// On the CPU the work is cut into tiles by its shape and each tile is one single-threaded BLAS call, spread over our
+// own threads. So results do not depend on the number of threads, and BLAS never competes with our loops for cores.
+#pragma once
+#include "tensor/device.h"
+
+namespace koine {
+
+enum class Op { plain, transposed };
+
+/// A matrix as gemm sees it: row-major, `stride` elements from one row to the next, read transposed or not.
+struct MatrixView {
+    const real* data;
+    int64_t stride;
+    Op op = Op::plain;
+};
+
+/// C[m, n] = alpha A[m, k] B[k, n] + beta C, where A and B are taken through their op: a transposed A is stored [k, m].
+/// beta = 0 overwrites C, NaN included. C's rows are c_stride apart. Inside a for_tasks task it runs on that thread.
+void gemm(Device device, int64_t m, int64_t n, int64_t k, real alpha, MatrixView a, MatrixView b, real beta, real* c, int64_t c_stride);
+
+/// "OpenBLAS 0.3.21 Cooperlake": library, version and the kernels it chose for this processor.
+const char* blas_description();
+
+}  // namespace koine

@@ -1,0 +1,133 @@
+#include "tensor/storage.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace koine {
+namespace {
+
+constexpr size_t kBin = 256;
+
+size_t bin_of(size_t bytes) { return (std::max<size_t>(bytes, 1) + kBin - 1) / kBin * kBin; }
+
+#ifdef __CUDACC__
+void check(cudaError_t status, const char* what) {
+    if (status != cudaSuccess) throw DeviceError(std::string(what) + ": " + cudaGetErrorString(status));
+}
+#endif
+
+void* allocate(Device device, size_t bytes) {
+    if (device == Device::cpu) {
+        void* p = std::aligned_alloc(64, bytes);
+        if (!p) throw std::bad_alloc();
+        return p;
+    }
+#ifdef __CUDACC__
+    void* p = nullptr;
+    check(cudaMalloc(&p, bytes), "cudaMalloc");
+    return p;
+#else
+    no_cuda();
+#endif
+}
+
+void release(Device device, void* p) noexcept {
+    if (device == Device::cpu) return std::free(p);
+#ifdef __CUDACC__
+    cudaFree(p);
+#endif
+}
+
+}  // namespace
+
+Pool& pool() {
+    // Never destroyed: tensors in static storage may outlive any order of destruction.
+    static Pool* const instance = [] {
+        Pool* p = new Pool;
+#if defined(__SANITIZE_ADDRESS__)
+        p->poisons = true;
+#endif
+        return p;
+    }();
+    return *instance;
+}
+
+void* Pool::take(Device device, size_t bytes) {
+    const size_t size = bin_of(bytes);
+    void* p = nullptr;
+    bool hoards = false;
+    {
+        const std::lock_guard lock(mutex);
+        std::vector<void*>& bin = bins[{device, size}];
+        if (!bin.empty()) {
+            p = bin.back();
+            bin.pop_back();
+            bytes_free -= int64_t(size);
+        } else {
+            misses++;
+            // Work of ever-changing sizes would fill bins that nobody asks for again.
+            hoards = bytes_free > bytes_in_use + (int64_t(1) << 30);
+        }
+        bytes_in_use += int64_t(size);
+        bytes_peak = std::max(bytes_peak, bytes_in_use);
+    }
+    if (hoards) trim();
+    if (!p) {
+        try {
+            p = allocate(device, size);
+        } catch (...) {
+            const std::lock_guard lock(mutex);
+            bytes_in_use -= int64_t(size);
+            throw;
+        }
+    }
+    if (poisons && device == Device::cpu) {
+        std::fill_n(static_cast<real*>(p), size / sizeof(real), std::numeric_limits<real>::quiet_NaN());
+    }
+    return p;
+}
+
+void Pool::give(Device device, size_t bytes, void* p) noexcept {
+    const size_t size = bin_of(bytes);
+    const std::lock_guard lock(mutex);
+    bytes_in_use -= int64_t(size);
+    bytes_free += int64_t(size);
+    bins[{device, size}].push_back(p);
+}
+
+void Pool::trim() {
+    const std::lock_guard lock(mutex);
+    for (auto& [key, bin] : bins) {
+        for (void* p : bin) release(key.first, p);
+        bin.clear();
+    }
+    bytes_free = 0;
+}
+
+void copy_bytes(void* to, Device to_device, const void* from, Device from_device, size_t bytes) {
+    if (bytes == 0) return;
+    if (to_device == Device::cpu && from_device == Device::cpu) {
+        std::memcpy(to, from, bytes);
+        return;
+    }
+#ifdef __CUDACC__
+    check(cudaMemcpy(to, from, bytes, cudaMemcpyDefault), "cudaMemcpy");
+#else
+    no_cuda();
+#endif
+}
+
+void require_device(Device device) {
+    if (device == Device::cpu) return;
+#ifdef __CUDACC__
+    int n_devices = 0;
+    const cudaError_t status = cudaGetDeviceCount(&n_devices);
+    if (status != cudaSuccess) throw DeviceError(std::string("no usable CUDA device: ") + cudaGetErrorString(status));
+    if (n_devices == 0) throw DeviceError("no CUDA device on this machine");
+#else
+    no_cuda();
+#endif
+}
+
+}  // namespace koine
