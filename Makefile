@@ -48,10 +48,12 @@ CATCH_LIBS := $(if $(wildcard $(addsuffix /include/catch2/catch_all.hpp,/usr /us
 
 # ---- flags -----------------------------------------------------------------------------------------------------
 CPPFLAGS := -I. -DREAL=$(REAL) -DKOINE_VERSION='"$(VERSION)"' -DKOINE_SOURCE_DIR='"$(CURDIR)"' $(BLAS_CFLAGS)
-WARN     := -Wall -Wextra -Wshadow -Werror
+# g++ 12 sees overlapping copies in std::string that are not there (GCC bug 105651).
+WARN     := -Wall -Wextra -Wshadow -Werror -Wno-restrict -Wno-unknown-warning-option
 OPT      := -O3 -march=$(ARCH) -fno-math-errno -fno-trapping-math
 ifeq ($(SAN),1)
-  OPT := -O1 -g -march=$(ARCH) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+  OPT := -O1 -g -march=$(ARCH) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
+         -Wno-maybe-uninitialized
 endif
 HOSTFLAGS := $(OPT) -fopenmp $(WARN)
 DEPFLAGS   = -MMD -MP -MF $(@:.o=.d)

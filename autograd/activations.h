@@ -5,6 +5,7 @@
 #include "tensor/math.h"
 
 namespace koine {
+namespace scalar {
 
 struct Identity {
     HD real f(real x) const { return x; }
@@ -37,16 +38,18 @@ struct Sigmoid {
     HD real df(real, real y) const { return y * (1 - y); }
 };
 
+}  // namespace scalar
+
 /// Calls f with the struct that belongs to `act`: the bridge from a run-time choice to a compiled loop.
 template <class F>
 void with_activation(Activation act, F f) {
     switch (act) {
-        case Activation::none: return f(Identity{});
-        case Activation::relu: return f(Relu{});
-        case Activation::gelu: return f(Gelu{});
-        case Activation::silu: return f(Silu{});
-        case Activation::tanh: return f(Tanh{});
-        case Activation::sigmoid: return f(Sigmoid{});
+        case Activation::none: return f(scalar::Identity{});
+        case Activation::relu: return f(scalar::Relu{});
+        case Activation::gelu: return f(scalar::Gelu{});
+        case Activation::silu: return f(scalar::Silu{});
+        case Activation::tanh: return f(scalar::Tanh{});
+        case Activation::sigmoid: return f(scalar::Sigmoid{});
     }
 }
 

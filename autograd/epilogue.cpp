@@ -36,14 +36,18 @@ struct BiasActivationRow {
 }  // namespace
 
 BiasActivation::BiasActivation(const Tensor& z_, const Tensor& b_, Activation act_, bool keeps_z)
-    : z(z_), y(act_ != Activation::none && keeps_z ? Tensor::empty(z_.shape, z_.device()) : z_), b(b_.is_defined() ? b_.contiguous() : b_), act(act_) {}
+    : z(z_),
+      y(act_ != Activation::none && keeps_z ? Tensor::empty(z_.shape, z_.device()) : z_),
+      b(b_.is_defined() ? b_.contiguous() : b_),
+      act(act_) {}
 
 void BiasActivation::rows(int64_t first, int64_t n) const {
     if (act == Activation::none && !b.is_defined()) return;
     const int64_t cols = z.shape[-1];
     with_activation(act, [&](auto f) {
         for_rows(z.device(), n, cols * 8,
-                 BiasActivationRow<decltype(f)>{y.data() + first * cols, z.data() + first * cols, b.is_defined() ? b.data() : nullptr, cols, f});
+                 BiasActivationRow<decltype(f)>{y.data() + first * cols, z.data() + first * cols,
+                                                b.is_defined() ? b.data() : nullptr, cols, f});
     });
 }
 
@@ -51,7 +55,8 @@ Tensor activation_grad(const Tensor& dy, const Tensor& z, const Tensor& y, Activ
     if (act == Activation::none) return dy;
     const Tensor dz = Tensor::empty(dy.shape, dy.device());
     with_activation(act, [&](auto f) {
-        for_each(dy.device(), dy.numel(), MapBackward<decltype(f)>{{dz.data(), 0}, dy.data(), z.data(), y.data(), f}, 8);
+        for_each(dy.device(), dy.numel(), MapBackward<decltype(f)>{{dz.data(), 0}, dy.data(), z.data(), y.data(), f},
+                 8);
     });
     return dz;
 }

@@ -37,15 +37,16 @@ double relative(double numeric, double analytic) {
 }
 
 // One coordinate at a time: slow, and only for the report of a check that failed.
-void find_worst(const GradcheckFn& fn, const std::vector<Tensor>& inputs, const std::vector<Tensor>& grads, const Tensor& v, double step,
-                GradcheckReport& report) {
+void find_worst(const GradcheckFn& fn, const std::vector<Tensor>& inputs, const std::vector<Tensor>& grads,
+                const Tensor& v, double step, GradcheckReport& report) {
     double worst = -1;
     for (size_t i = 0; i < inputs.size(); i++) {
         for (int64_t k = 0; k < inputs[i].numel(); k++) {
             std::vector<Tensor> unit;
             for (const Tensor& x : inputs) unit.push_back(Tensor::zeros(x.shape));
             unit[i].data()[k] = 1;
-            const double numeric = (evaluate(fn, moved(inputs, unit, step), v) - evaluate(fn, moved(inputs, unit, -step), v)) / (2 * step);
+            const double numeric =
+                (evaluate(fn, moved(inputs, unit, step), v) - evaluate(fn, moved(inputs, unit, -step), v)) / (2 * step);
             const double analytic = double(grads[i].data()[k]), error = relative(numeric, analytic);
             if (!(error <= worst)) {  // NaN is worse than anything
                 worst = error;
@@ -62,7 +63,9 @@ void find_worst(const GradcheckFn& fn, const std::vector<Tensor>& inputs, const 
 
 GradcheckReport gradcheck(const GradcheckFn& fn, const std::vector<Tensor>& inputs, const GradcheckOptions& options) {
     if (sizeof(real) < sizeof(double)) {
-        throw Error("gradcheck: this is a float build; central differences need float64: build with `make REAL=double` (or run `make gradcheck`)");
+        throw Error(
+            "gradcheck: this is a float build; central differences need float64: build with `make REAL=double` (or run "
+            "`make gradcheck`)");
     }
     GradcheckReport report;
     report.step = options.step;
@@ -103,7 +106,8 @@ std::string GradcheckReport::str() const {
     } else {
         std::snprintf(text, sizeof text,
                       "FAILED  relative error %.1e\n"
-                      "  argument  %d\n  index     %lld\n  analytic  %.12g   by backward()\n  numeric   %.12g   by a central difference, step %.0e",
+                      "  argument  %d\n  index     %lld\n  analytic  %.12g   by backward()\n  numeric   %.12g   by a "
+                      "central difference, step %.0e",
                       worst, argument, static_cast<long long>(index), analytic, numeric, step);
     }
     return text;

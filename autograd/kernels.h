@@ -83,7 +83,8 @@ void zip_into(const Tensor& y, const Tensor& a, const Tensor& b, F f) {
     for_rows(y.device(), y.numel() ? w.n_rows : 0, w.inner * 4, ZipRow<F>{y.data(), a.data(), b.data(), w, f});
 }
 
-/// Adds t, summed over the axes along which `shape` was broadcast to t's shape, to input i: the other half of broadcasting.
+/// Adds t, summed over the axes along which `shape` was broadcast to t's shape, to input i: the other half of
+/// broadcasting.
 void add_unbroadcast(Grads& dx, int i, const Tensor& t, const Shape& shape);
 
 template <class F>

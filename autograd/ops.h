@@ -25,19 +25,19 @@ Var maximum(const Var& a, const Var& b);  ///< the larger; a tie gives each half
 Var minimum(const Var& a, const Var& b);  ///< the smaller; a tie gives each half of the gradient
 /// a where condition is not 0, else b; all three broadcast. No gradient for the condition.
 Var where(const Tensor& condition, const Var& a, const Var& b);
-Var neg(Var x);                           ///< -x
-Var sqrt(Var x);                          ///< the square root; slope infinite at 0
-Var exp(Var x);                           ///< e^x
-Var log(Var x);                           ///< the natural logarithm
-Var abs(Var x);                           ///< |x|; slope 0 at 0
-Var clamp(Var x, real low, real high);    ///< x limited to [low, high]; slope 1 on the closed interval, 0 outside
-Var relu(Var x);                          ///< max(x, 0); slope 0 at 0
+Var neg(Var x);                         ///< -x
+Var sqrt(Var x);                        ///< the square root; slope infinite at 0
+Var exp(Var x);                         ///< e^x
+Var log(Var x);                         ///< the natural logarithm
+Var abs(Var x);                         ///< |x|; slope 0 at 0
+Var clamp(Var x, real low, real high);  ///< x limited to [low, high]; slope 1 on the closed interval, 0 outside
+Var relu(Var x);                        ///< max(x, 0); slope 0 at 0
 Var leaky_relu(Var x, real slope = real(0.01));  ///< x for x > 0, else slope x
-Var gelu(Var x);                          ///< x Phi(x), exact. Hendrycks & Gimpel 2016, arXiv 1606.08415; = nn.GELU()
-Var silu(Var x);                          ///< x sigmoid(x). Elfwing et al. 2018, arXiv 1702.03118
-Var tanh(Var x);                          ///< the hyperbolic tangent
-Var sigmoid(Var x);                       ///< 1 / (1 + e^-x)
-Var softplus(Var x);                      ///< log(1 + e^x), without overflow
+Var gelu(Var x);      ///< x Phi(x), exact. Hendrycks & Gimpel 2016, arXiv 1606.08415; = nn.GELU()
+Var silu(Var x);      ///< x sigmoid(x). Elfwing et al. 2018, arXiv 1702.03118
+Var tanh(Var x);      ///< the hyperbolic tangent
+Var sigmoid(Var x);   ///< 1 / (1 + e^-x)
+Var softplus(Var x);  ///< log(1 + e^x), without overflow
 
 inline Var operator+(const Var& a, const Var& b) { return add(a, b); }
 inline Var operator-(const Var& a, const Var& b) { return sub(a, b); }
@@ -66,14 +66,14 @@ Var variance(const Var& x, const Axes& axes = {}, bool keepdim = false, bool unb
 Indices argmax(const Tensor& x, int axis = -1);
 
 // ---- shape: ops_shape.cpp ----------------------------------------------------------------------------------------------
-Var reshape(const Var& x, const Shape& to);                              ///< the same elements, row-major
-Var flatten(const Var& x, int first = 1);                                ///< axes [first, rank) merged into one
-Var transpose(const Var& x, int a, int b);                               ///< two axes swapped; a view
-Var permute(const Var& x, const std::vector<int>& axes);                 ///< axis i of y is axis axes[i] of x; a view
-Var slice(const Var& x, int axis, int64_t begin, int64_t end);           ///< elements [begin, end) of an axis; a view
-Var expand(const Var& x, const Shape& to);                               ///< broadcast to a shape; a view
-Var concat(const std::vector<Var>& xs, int axis);                        ///< joined along an axis
-Var stack(const std::vector<Var>& xs, int axis);                         ///< joined along a new axis
+Var reshape(const Var& x, const Shape& to);                     ///< the same elements, row-major
+Var flatten(const Var& x, int first = 1);                       ///< axes [first, rank) merged into one
+Var transpose(const Var& x, int a, int b);                      ///< two axes swapped; a view
+Var permute(const Var& x, const std::vector<int>& axes);        ///< axis i of y is axis axes[i] of x; a view
+Var slice(const Var& x, int axis, int64_t begin, int64_t end);  ///< elements [begin, end) of an axis; a view
+Var expand(const Var& x, const Shape& to);                      ///< broadcast to a shape; a view
+Var concat(const std::vector<Var>& xs, int axis);               ///< joined along an axis
+Var stack(const std::vector<Var>& xs, int axis);                ///< joined along a new axis
 /// `before` and `after` elements of `value` added at the ends of an axis.
 Var pad(const Var& x, int axis, int64_t before, int64_t after, real value = 0);
 /// y[i, ...] = x[index[i], ...]: rows (axis 0) picked by index, repeats allowed. ValueError for an index outside x.
@@ -92,8 +92,10 @@ struct ConvOptions {
     int dilation = 1;
     int output_padding = 0;  ///< conv_transpose2d only: rows and columns added at the far edge, < stride
 };
-/// x[N, H, W, C], w[O, kh, kw, C], b[O] or Var() -> y[N, H', W', O]; H' = (H + 2 padding - dilation (kh - 1) - 1) / stride + 1.
-Var conv2d(const Var& x, const Var& w, const Var& b, const ConvOptions& options = {}, Activation act = Activation::none);
+/// x[N, H, W, C], w[O, kh, kw, C], b[O] or Var() -> y[N, H', W', O]; H' = (H + 2 padding - dilation (kh - 1) - 1) /
+/// stride + 1.
+Var conv2d(const Var& x, const Var& w, const Var& b, const ConvOptions& options = {},
+           Activation act = Activation::none);
 /// The transpose of conv2d: x[N, H, W, I], w[I, kh, kw, O], b[O] or Var() -> y[N, H', W', O];
 /// H' = (H - 1) stride - 2 padding + dilation (kh - 1) + output_padding + 1. = nn.ConvTranspose2d.
 Var conv_transpose2d(const Var& x, const Var& w, const Var& b, const ConvOptions& options = {});
@@ -124,8 +126,8 @@ Var cosine_rows(const Var& x, const Var& a);
 Var dropout(const Var& x, real p, bool training, Random rng);
 
 // ---- losses: ops_loss.cpp: one number, a mean over all elements unless said otherwise ------------------------------------
-Var mse_loss(const Var& y, const Var& target);                      ///< mean (y - target)^2
-Var l1_loss(const Var& y, const Var& target);                       ///< mean |y - target|
+Var mse_loss(const Var& y, const Var& target);  ///< mean (y - target)^2
+Var l1_loss(const Var& y, const Var& target);   ///< mean |y - target|
 /// mean of e^2 / 2 for |e| <= delta, else delta (|e| - delta / 2). Huber 1964; = nn.HuberLoss.
 Var huber_loss(const Var& y, const Var& target, real delta = 1);
 /// Mean over N of -log softmax(logits[N, C])[target]; smoothing s spreads s / C over all classes (Szegedy et al. 2016).

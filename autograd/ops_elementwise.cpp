@@ -77,17 +77,18 @@ Var where(const Tensor& condition, const Var& a, const Var& b) {
     zip_into(y, condition, a.value, TakeWhere{});
     zip_into(rest, condition, b.value, TakeElsewhere{});
     zip_into(y, y, rest, Plus{});
-    return record("where", y, {&a, &b}, [condition, a_shape = a.shape(), b_shape = b.shape()](const Tensor& dy, Grads& dx) {
-        const Tensor part = Tensor::empty(dy.shape, dy.device());
-        if (dx.wants(0)) {
-            zip_into(part, condition, dy, TakeWhere{});
-            add_unbroadcast(dx, 0, part, a_shape);
-        }
-        if (dx.wants(1)) {
-            zip_into(part, condition, dy, TakeElsewhere{});
-            add_unbroadcast(dx, 1, part, b_shape);
-        }
-    });
+    return record("where", y, {&a, &b},
+                  [condition, a_shape = a.shape(), b_shape = b.shape()](const Tensor& dy, Grads& dx) {
+                      const Tensor part = Tensor::empty(dy.shape, dy.device());
+                      if (dx.wants(0)) {
+                          zip_into(part, condition, dy, TakeWhere{});
+                          add_unbroadcast(dx, 0, part, a_shape);
+                      }
+                      if (dx.wants(1)) {
+                          zip_into(part, condition, dy, TakeElsewhere{});
+                          add_unbroadcast(dx, 1, part, b_shape);
+                      }
+                  });
 }
 
 // ---- one operand -------------------------------------------------------------------------------------------------------
@@ -137,15 +138,16 @@ Var exp(Var x) { return map<Exp>("exp", std::move(x)); }
 Var log(Var x) { return map<Log>("log", std::move(x)); }
 Var abs(Var x) { return map<Abs>("abs", std::move(x)); }
 Var clamp(Var x, real low, real high) {
-    if (!(low <= high)) throw ValueError("clamp: low " + std::to_string(low) + " is above high " + std::to_string(high));
+    if (!(low <= high))
+        throw ValueError("clamp: low " + std::to_string(low) + " is above high " + std::to_string(high));
     return map<Clamp>("clamp", std::move(x), {low, high});
 }
-Var relu(Var x) { return map<Relu>("relu", std::move(x)); }
+Var relu(Var x) { return map<scalar::Relu>("relu", std::move(x)); }
 Var leaky_relu(Var x, real slope) { return map<LeakyRelu>("leaky_relu", std::move(x), {slope}); }
-Var gelu(Var x) { return map<Gelu>("gelu", std::move(x)); }
-Var silu(Var x) { return map<Silu>("silu", std::move(x)); }
-Var tanh(Var x) { return map<Tanh>("tanh", std::move(x)); }
-Var sigmoid(Var x) { return map<Sigmoid>("sigmoid", std::move(x)); }
+Var gelu(Var x) { return map<scalar::Gelu>("gelu", std::move(x)); }
+Var silu(Var x) { return map<scalar::Silu>("silu", std::move(x)); }
+Var tanh(Var x) { return map<scalar::Tanh>("tanh", std::move(x)); }
+Var sigmoid(Var x) { return map<scalar::Sigmoid>("sigmoid", std::move(x)); }
 Var softplus(Var x) { return map<Softplus>("softplus", std::move(x)); }
 
 }  // namespace koine

@@ -43,7 +43,8 @@ struct KlNormal {
 
 void require_same_shape(const char* op, const Var& a, const Var& b) {
     // Broadcasting a loss hides mistakes ([N, 1] against [N] gives N x N numbers), so it is refused.
-    if (!(a.shape() == b.shape())) throw ShapeError(std::string(op) + ": " + a.shape().str() + " and " + b.shape().str() + "; want equal shapes");
+    if (!(a.shape() == b.shape()))
+        throw ShapeError(std::string(op) + ": " + a.shape().str() + " and " + b.shape().str() + "; want equal shapes");
     if (a.value.numel() == 0) throw ShapeError(std::string(op) + ": nothing to average over in " + a.shape().str());
 }
 
@@ -90,7 +91,8 @@ struct CrossEntropyRow {
         const real s = t.sum(cols, [=](int64_t i) { return prob[i]; });
         const real log_sum = m + math::log(s);
         t.each(cols, [=](int64_t i) { prob[i] /= s; });
-        const real mean_log = smoothing == 0 ? real(0) : t.sum(cols, [=](int64_t i) { return in[i] - log_sum; }) / real(cols);
+        const real mean_log =
+            smoothing == 0 ? real(0) : t.sum(cols, [=](int64_t i) { return in[i] - log_sum; }) / real(cols);
         const real value = -(1 - smoothing) * (in[target[row]] - log_sum) - smoothing * mean_log;
         real* out = loss + row;
         t.once([=] { *out = value; });
@@ -118,7 +120,8 @@ struct CrossEntropyRowGrad {
 Var cross_entropy(const Var& logits, const Indices& target, real label_smoothing) {
     const Shape& s = logits.shape();
     if (s.rank != 2 || target.shape.rank != 1 || target.shape[0] != s[0] || s[0] == 0 || s[1] == 0) {
-        throw ShapeError("cross_entropy: logits " + s.str() + ", target " + target.shape.str() + "; want [N, C], [N], N and C of 1 or more");
+        throw ShapeError("cross_entropy: logits " + s.str() + ", target " + target.shape.str() +
+                         "; want [N, C], [N], N and C of 1 or more");
     }
     if (!(label_smoothing >= 0 && label_smoothing < 1)) {
         throw ValueError("cross_entropy: label smoothing " + std::to_string(label_smoothing) + "; want 0 <= s < 1");
@@ -128,9 +131,11 @@ Var cross_entropy(const Var& logits, const Indices& target, real label_smoothing
     target.require_below("cross_entropy", s[1]);
     const int64_t rows = s[0], cols = s[1];
     const Tensor in = logits.value.contiguous(), p = Tensor::empty(s, device), loss = Tensor::empty({rows}, device);
-    for_rows(device, rows, cols * 12, CrossEntropyRow{loss.data(), p.data(), in.data(), target.data(), cols, label_smoothing});
+    for_rows(device, rows, cols * 12,
+             CrossEntropyRow{loss.data(), p.data(), in.data(), target.data(), cols, label_smoothing});
     return mean(record("cross_entropy", loss, {&logits}, [=](const Tensor& dy, Grads& dx) {
-        for_rows(device, rows, cols * 4, CrossEntropyRowGrad{dx.slot(0), dy.data(), p.data(), target.data(), cols, label_smoothing});
+        for_rows(device, rows, cols * 4,
+                 CrossEntropyRowGrad{dx.slot(0), dy.data(), p.data(), target.data(), cols, label_smoothing});
     }));
 }
 

@@ -52,7 +52,8 @@ void batched(const Tensor& x, bool x_transposed, const Tensor& y, bool y_transpo
         const int64_t i = b % w.inner;
         const int64_t at_x = at[1] + i * w.step[1], at_y = at[2] + i * w.step[2];
         gemm(c.device(), m, n, k, 1, x_transposed ? mx.transposed_at(at_x) : mx.at(at_x),
-             y_transposed ? my.transposed_at(at_y) : my.at(at_y), beta, c.data() + at[0] + i * w.step[0], c.strides[-2]);
+             y_transposed ? my.transposed_at(at_y) : my.at(at_y), beta, c.data() + at[0] + i * w.step[0],
+             c.strides[-2]);
     };
     if (n_products == 1) return product(0);  // one large product is cut into tiles by gemm itself
     for_tasks(c.device(), n_products, product);
@@ -67,12 +68,14 @@ Var matmul(const Var& a, const Var& b) {
     }
     require_same_device("matmul", {&a, &b});
     const Shape lead = broadcast("matmul", leading(sa), leading(sb));
-    const Tensor ea = a.value.expand(with_matrix(lead, sa[-2], sa[-1])), eb = b.value.expand(with_matrix(lead, sb[-2], sb[-1]));
+    const Tensor ea = a.value.expand(with_matrix(lead, sa[-2], sa[-1])),
+                 eb = b.value.expand(with_matrix(lead, sb[-2], sb[-1]));
     const Tensor y = Tensor::empty(with_matrix(lead, sa[-2], sb[-1]), a.device());
     batched(ea, false, eb, false, y, 0);
     return record("matmul", y, {&a, &b}, [ea, eb, a_shape = sa, b_shape = sb](const Tensor& dy, Grads& dx) {
         // da = dy b^T, db = a^T dy. Without broadcasting they go straight into the gradients.
-        const auto product = [&](int i, const Tensor& l, bool l_t, const Tensor& r, bool r_t, const Shape& full, const Shape& shape) {
+        const auto product = [&](int i, const Tensor& l, bool l_t, const Tensor& r, bool r_t, const Shape& full,
+                                 const Shape& shape) {
             if (!dx.wants(i)) return;
             if (full == shape) {
                 const real beta = dx.slot(i).beta;
@@ -117,7 +120,8 @@ Var linear(const Var& x, const Var& w, const Var& b, Activation act) {
         }
         if (dx.wants(1)) {
             const GradSlot slot = dx.slot(1);
-            gemm(device, n_out, n_in, rows, 1, {dz.data(), n_out, Op::transposed}, {in.data(), n_in}, slot.beta, slot.p, n_in);
+            gemm(device, n_out, n_in, rows, 1, {dz.data(), n_out, Op::transposed}, {in.data(), n_in}, slot.beta, slot.p,
+                 n_in);
         }
     });
 }

@@ -79,7 +79,8 @@ struct PutBoth {
     real* sums;
     HD void operator()(int64_t i, real sum) const { sums[i] = sum; }
 };
-// dx = gamma inv (dy - mean(dy) - xhat mean(dy xhat)); in eval mode the statistics are constants and the means drop out.
+// dx = gamma inv (dy - mean(dy) - xhat mean(dy xhat)); in eval mode the statistics are constants and the means drop
+// out.
 struct BatchNormRowGrad {
     GradSlot dx;
     const real *dy, *x, *mean, *inv, *gamma;
@@ -107,27 +108,29 @@ struct PutInto {
 void require_affine(const char* op, const Var& x, const Var& gamma, const Var& beta) {
     const Shape want{x.shape().rank ? x.shape()[-1] : 0};
     if (x.shape().rank < 1 || !(gamma.shape() == want) || !(beta.shape() == want)) {
-        throw ShapeError(std::string(op) + ": x " + x.shape().str() + ", gamma " + gamma.shape().str() + ", beta " + beta.shape().str() +
-                         "; want [*, D], [D], [D]");
+        throw ShapeError(std::string(op) + ": x " + x.shape().str() + ", gamma " + gamma.shape().str() + ", beta " +
+                         beta.shape().str() + "; want [*, D], [D], [D]");
     }
     require_same_device(op, {&x, &gamma, &beta});
 }
 
 }  // namespace
 
-Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& running_mean, const Tensor& running_var, bool training,
-               real momentum, real eps) {
+Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& running_mean, const Tensor& running_var,
+               bool training, real momentum, real eps) {
     require_affine("batch_norm", x, gamma, beta);
     if (!(running_mean.shape == gamma.shape()) || !(running_var.shape == gamma.shape())) {
-        throw ShapeError("batch_norm: running mean " + running_mean.shape.str() + " and variance " + running_var.shape.str() + "; want " +
-                         gamma.shape().str());
+        throw ShapeError("batch_norm: running mean " + running_mean.shape.str() + " and variance " +
+                         running_var.shape.str() + "; want " + gamma.shape().str());
     }
     const Device device = x.device();
     const int64_t cols = x.shape()[-1], rows = cols ? x.value.numel() / cols : 0;
-    if (training && rows < 2) throw ShapeError("batch_norm: x " + x.shape().str() + " has fewer than 2 values per channel to train on");
+    if (training && rows < 2)
+        throw ShapeError("batch_norm: x " + x.shape().str() + " has fewer than 2 values per channel to train on");
     const Tensor in = x.value.contiguous(), g = gamma.value.contiguous(), b = beta.value.contiguous();
     const Tensor y = Tensor::empty(x.shape(), device);
-    const Tensor mean = training ? Tensor::empty({cols}, device) : running_mean.clone(), inv = Tensor::empty({cols}, device);
+    const Tensor mean = training ? Tensor::empty({cols}, device) : running_mean.clone(),
+                 inv = Tensor::empty({cols}, device);
     if (training) {
         const real n = real(rows);
         column_sums<1>(device, rows, cols, SumTerm{in.data(), cols}, PutMean{mean.data(), n}, 1);
@@ -136,10 +139,12 @@ Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& ru
     } else {
         for_each(device, cols, InverseDeviation{inv.data(), running_var.data(), eps});
     }
-    for_rows(device, rows, cols * 3, BatchNormRow{y.data(), in.data(), mean.data(), inv.data(), g.data(), b.data(), cols});
+    for_rows(device, rows, cols * 3,
+             BatchNormRow{y.data(), in.data(), mean.data(), inv.data(), g.data(), b.data(), cols});
     return record("batch_norm", y, {&x, &gamma, &beta}, [=](const Tensor& dy, Grads& dx) {
         const Tensor sums = Tensor::empty({2, cols}, device);
-        column_sums<2>(device, rows, cols, BatchNormTerms{dy.data(), in.data(), mean.data(), inv.data(), cols}, PutBoth{sums.data()}, 4);
+        column_sums<2>(device, rows, cols, BatchNormTerms{dy.data(), in.data(), mean.data(), inv.data(), cols},
+                       PutBoth{sums.data()}, 4);
         if (dx.wants(0)) {
             for_rows(device, rows, cols * 4,
                      BatchNormRowGrad{dx.slot(0), dy.data(), in.data(), mean.data(), inv.data(), g.data(), sums.data(),
@@ -209,10 +214,13 @@ Var layer_norm(const Var& x, const Var& gamma, const Var& beta, real eps) {
     const Tensor y = Tensor::empty(x.shape(), device), stats = Tensor::empty({rows, 2}, device);
     for_rows(device, rows, cols * 4, LayerNormRow{y.data(), stats.data(), in.data(), g.data(), b.data(), cols, eps});
     return record("layer_norm", y, {&x, &gamma, &beta}, [=](const Tensor& dy, Grads& dx) {
-        if (dx.wants(0)) for_rows(device, rows, cols * 6, LayerNormRowGrad{dx.slot(0), dy.data(), in.data(), g.data(), stats.data(), cols});
+        if (dx.wants(0))
+            for_rows(device, rows, cols * 6,
+                     LayerNormRowGrad{dx.slot(0), dy.data(), in.data(), g.data(), stats.data(), cols});
         if (!dx.wants(1) && !dx.wants(2)) return;
         const Tensor sums = Tensor::empty({2, cols}, device);
-        column_sums<2>(device, rows, cols, LayerNormTerms{dy.data(), in.data(), stats.data(), cols}, PutBoth{sums.data()}, 4);
+        column_sums<2>(device, rows, cols, LayerNormTerms{dy.data(), in.data(), stats.data(), cols},
+                       PutBoth{sums.data()}, 4);
         if (dx.wants(1)) for_each(device, cols, PutInto{dx.slot(1), sums.data() + cols});
         if (dx.wants(2)) for_each(device, cols, PutInto{dx.slot(2), sums.data()});
     });

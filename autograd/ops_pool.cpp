@@ -151,12 +151,14 @@ struct AvgPoolRowGrad {
 Windows windows(const char* op, const Shape& s, int64_t size, int64_t stride, int64_t padding) {
     if (s.rank != 4) throw ShapeError(std::string(op) + ": x " + s.str() + "; want [N, H, W, C]");
     if (size < 1 || stride < 1 || padding < 0 || padding * 2 > size) {
-        throw ValueError(std::string(op) + ": size " + std::to_string(size) + ", stride " + std::to_string(stride) + ", padding " +
-                         std::to_string(padding) + "; want size and stride of 1 or more, 0 <= padding <= size / 2");
+        throw ValueError(std::string(op) + ": size " + std::to_string(size) + ", stride " + std::to_string(stride) +
+                         ", padding " + std::to_string(padding) +
+                         "; want size and stride of 1 or more, 0 <= padding <= size / 2");
     }
     const int64_t room_h = s[1] + 2 * padding - size, room_w = s[2] + 2 * padding - size;
     if (room_h < 0 || room_w < 0) {
-        throw ShapeError(std::string(op) + ": x " + s.str() + " is smaller than a window of " + std::to_string(size) + " x " + std::to_string(size));
+        throw ShapeError(std::string(op) + ": x " + s.str() + " is smaller than a window of " + std::to_string(size) +
+                         " x " + std::to_string(size));
     }
     return {s[0], s[1], s[2], s[3], room_h / stride + 1, room_w / stride + 1, size, stride, padding};
 }
@@ -178,17 +180,22 @@ Var max_pool2d(const Var& x, int size, int stride, int padding) {
     const Indices from = Indices::empty(win.shape(), x.device());
     for_rows(x.device(), win.pixels(), win.c * size * size, MaxPoolRow{y.data(), from.data(), in.data(), win});
     return record("max_pool2d", y, {&x}, [win, from](const Tensor& dy, Grads& dx) {
-        for_rows(dy.device(), win.n * win.h * win.w, win.c * 2, MaxPoolRowGrad{dx.slot(0), dy.data(), from.data(), win});
+        for_rows(dy.device(), win.n * win.h * win.w, win.c * 2,
+                 MaxPoolRowGrad{dx.slot(0), dy.data(), from.data(), win});
     });
 }
 
-Var avg_pool2d(const Var& x, int size, int stride) { return mean_over("avg_pool2d", x, windows("avg_pool2d", x.shape(), size, stride, 0)); }
+Var avg_pool2d(const Var& x, int size, int stride) {
+    return mean_over("avg_pool2d", x, windows("avg_pool2d", x.shape(), size, stride, 0));
+}
 
 Var adaptive_avg_pool2d(const Var& x, int out_h, int out_w) {
     const Shape& s = x.shape();
-    if (s.rank != 4 || s[1] < 1 || s[2] < 1) throw ShapeError("adaptive_avg_pool2d: x " + s.str() + "; want [N, H, W, C]");
+    if (s.rank != 4 || s[1] < 1 || s[2] < 1)
+        throw ShapeError("adaptive_avg_pool2d: x " + s.str() + "; want [N, H, W, C]");
     if (out_h < 1 || out_w < 1) {
-        throw ValueError("adaptive_avg_pool2d: output " + std::to_string(out_h) + " x " + std::to_string(out_w) + "; want 1 or more");
+        throw ValueError("adaptive_avg_pool2d: output " + std::to_string(out_h) + " x " + std::to_string(out_w) +
+                         "; want 1 or more");
     }
     return mean_over("adaptive_avg_pool2d", x, {s[0], s[1], s[2], s[3], out_h, out_w, 0, 1, 0});
 }

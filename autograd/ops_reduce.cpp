@@ -73,7 +73,9 @@ Reduction plan(const char* op, const Shape& shape, const Axes& axes, bool keepdi
     bool is_reduced[Shape::kMaxRank] = {};
     for (int axis : axes) {
         const int a = shape.axis(axis);
-        if (is_reduced[a]) throw ShapeError(std::string(op) + ": axis " + std::to_string(axis) + " of " + shape.str() + " given twice");
+        if (is_reduced[a])
+            throw ShapeError(std::string(op) + ": axis " + std::to_string(axis) + " of " + shape.str() +
+                             " given twice");
         is_reduced[a] = true;
     }
     if (axes.empty()) std::fill_n(is_reduced, Shape::kMaxRank, true);
@@ -115,11 +117,13 @@ Var reduce(const char* op, const Var& x, const Reduction& r, real n) {
     for_rows(x.device(), r.rows, r.cols * 8, Forward{y.data(), table.data(), r.cols, n});
     return record(op, y, {&x}, [table, y, r, n](const Tensor& dy, Grads& dx) {
         if (r.is_trailing) {
-            for_rows(dy.device(), r.rows, r.cols * 8, Backward{dx.slot(0), dy.data(), table.data(), y.data(), r.cols, n});
+            for_rows(dy.device(), r.rows, r.cols * 8,
+                     Backward{dx.slot(0), dy.data(), table.data(), y.data(), r.cols, n});
             return;
         }
         const Tensor grad = Tensor::empty(table.shape, table.device());
-        for_rows(dy.device(), r.rows, r.cols * 8, Backward{{grad.data(), 0}, dy.data(), table.data(), y.data(), r.cols, n});
+        for_rows(dy.device(), r.rows, r.cols * 8,
+                 Backward{{grad.data(), 0}, dy.data(), table.data(), y.data(), r.cols, n});
         dx.add(0, grad.permute(inverse(r.order)));
     });
 }
@@ -163,10 +167,11 @@ void add_unbroadcast(Grads& dx, int i, const Tensor& t, const Shape& shape) {
 void require_same_device(const char* op, std::initializer_list<const Var*> inputs) {
     const Var& first = **inputs.begin();
     for (const Var* x : inputs) {
-        if (!x->value.is_defined()) throw ValueError(std::string(op) + ": an input is undefined (a Var without a value)");
+        if (!x->value.is_defined())
+            throw ValueError(std::string(op) + ": an input is undefined (a Var without a value)");
         if (x->device() != first.device()) {
-            throw DeviceError(std::string(op) + ": inputs on " + name_of(first.device()) + " and " + name_of(x->device()) +
-                              "; move one with .to(device)");
+            throw DeviceError(std::string(op) + ": inputs on " + name_of(first.device()) + " and " +
+                              name_of(x->device()) + "; move one with .to(device)");
         }
     }
 }
@@ -307,8 +312,8 @@ struct VarianceRowGrad {
 Var variance(const Var& x, const Axes& axes, bool keepdim, bool unbiased) {
     const Reduction r = plan("variance", x.shape(), axes, keepdim);
     if (r.cols < (unbiased ? 2 : 1)) {
-        throw ShapeError("variance: " + x.shape().str() + " has " + std::to_string(r.cols) + " elements to reduce over; want at least " +
-                         (unbiased ? "2" : "1"));
+        throw ShapeError("variance: " + x.shape().str() + " has " + std::to_string(r.cols) +
+                         " elements to reduce over; want at least " + (unbiased ? "2" : "1"));
     }
     return reduce<VarianceRow, VarianceRowGrad>("variance", x, r, real(r.cols - (unbiased ? 1 : 0)));
 }

@@ -5,17 +5,15 @@
 namespace koine {
 
 Var reshape(const Var& x, const Shape& to) {
-    return record("reshape", x.value.reshape(to), {&x}, [shape = x.shape()](const Tensor& dy, Grads& dx) {
-        dx.adopt(0, dy.reshape(shape));
-    });
+    return record("reshape", x.value.reshape(to), {&x},
+                  [shape = x.shape()](const Tensor& dy, Grads& dx) { dx.adopt(0, dy.reshape(shape)); });
 }
 
 Var flatten(const Var& x, int first) { return reshape(x, x.value.flatten(first).shape); }
 
 Var transpose(const Var& x, int a, int b) {
-    return record("transpose", x.value.transpose(a, b), {&x}, [a, b](const Tensor& dy, Grads& dx) {
-        dx.add(0, dy.transpose(a, b));
-    });
+    return record("transpose", x.value.transpose(a, b), {&x},
+                  [a, b](const Tensor& dy, Grads& dx) { dx.add(0, dy.transpose(a, b)); });
 }
 
 Var permute(const Var& x, const std::vector<int>& axes) {
@@ -37,9 +35,8 @@ Var slice(const Var& x, int axis, int64_t begin, int64_t end) {
 }
 
 Var expand(const Var& x, const Shape& to) {
-    return record("expand", x.value.expand(to), {&x}, [shape = x.shape()](const Tensor& dy, Grads& dx) {
-        add_unbroadcast(dx, 0, dy, shape);
-    });
+    return record("expand", x.value.expand(to), {&x},
+                  [shape = x.shape()](const Tensor& dy, Grads& dx) { add_unbroadcast(dx, 0, dy, shape); });
 }
 
 Var concat(const std::vector<Var>& xs, int axis) {
@@ -52,7 +49,8 @@ Var concat(const std::vector<Var>& xs, int axis) {
         Shape expected = xs[0].shape();
         if (x.shape().rank == shape.rank) expected.d[a] = x.shape().d[a];
         if (!(x.shape() == expected)) {
-            throw ShapeError("concat: " + xs[0].shape().str() + " and " + x.shape().str() + " differ outside axis " + std::to_string(axis));
+            throw ShapeError("concat: " + xs[0].shape().str() + " and " + x.shape().str() + " differ outside axis " +
+                             std::to_string(axis));
         }
         shape.d[a] += x.shape().d[a];
     }
@@ -76,7 +74,8 @@ Var stack(const std::vector<Var>& xs, int axis) {
     if (xs.empty()) throw ShapeError("stack: nothing to join");
     const Shape& part = xs[0].shape();
     const int a = axis < 0 ? axis + part.rank + 1 : axis;
-    if (a < 0 || a > part.rank) throw ShapeError("stack: axis " + std::to_string(axis) + " for parts of shape " + part.str());
+    if (a < 0 || a > part.rank)
+        throw ShapeError("stack: axis " + std::to_string(axis) + " for parts of shape " + part.str());
     Shape with_axis;
     for (int i = 0; i <= part.rank; i++) with_axis.append(i == a ? 1 : part.d[i < a ? i : i - 1]);
     std::vector<Var> parts;
@@ -98,7 +97,8 @@ Var pad(const Var& x, int axis, int64_t before, int64_t after, real value) {
     shape.d[a] = end + after;
     const Tensor y = Tensor::full(shape, value, x.device());
     y.slice(a, before, end).copy_from(x.value);
-    return record("pad", y, {&x}, [a, before, end](const Tensor& dy, Grads& dx) { dx.add(0, dy.slice(a, before, end)); });
+    return record("pad", y, {&x},
+                  [a, before, end](const Tensor& dy, Grads& dx) { dx.add(0, dy.slice(a, before, end)); });
 }
 
 // ---- index_select ------------------------------------------------------------------------------------------------------
@@ -162,7 +162,8 @@ Var index_select(const Var& x, const Indices& index) {
         std::vector<int32_t> next = first;
         for (size_t i = 0; i < picked.size(); i++) uses[size_t(next[size_t(picked[i])]++)] = int32_t(i);
         const Device device = dy.device();
-        const Indices first_there(first, Shape{n_rows + 1}, device), uses_there(uses, Shape{int64_t(uses.size())}, device);
+        const Indices first_there(first, Shape{n_rows + 1}, device),
+            uses_there(uses, Shape{int64_t(uses.size())}, device);
         for_rows(device, n_rows, cols, PickRowGrad{dx.slot(0), dy.data(), first_there.data(), uses_there.data(), cols});
     });
 }

@@ -19,7 +19,8 @@ struct AddInto {
 
 }  // namespace
 
-Node::Node(const char* op_, const Shape& shape_, Device device_) : id(next_id++), op(op_), shape(shape_), device(device_) {}
+Node::Node(const char* op_, const Shape& shape_, Device device_)
+    : id(next_id++), op(op_), shape(shape_), device(device_) {}
 
 Node::~Node() {
     // A long graph that was never walked would otherwise be destroyed by one recursive call per node.
@@ -127,7 +128,8 @@ Var record_node(const char* op, Tensor y, std::vector<NodePtr> inputs, Backward 
 // ---- the engine ----
 
 void backward(const Var& loss) {
-    if (loss.value.numel() != 1) throw ShapeError("backward: the loss has shape " + loss.shape().str() + "; want one element");
+    if (loss.value.numel() != 1)
+        throw ShapeError("backward: the loss has shape " + loss.shape().str() + "; want one element");
     backward(loss, Tensor::full(loss.shape(), 1, loss.device()));
 }
 

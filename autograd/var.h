@@ -61,9 +61,9 @@ struct Node {
     const char* op;
     Shape shape;
     Device device;
-    Tensor grad;              ///< contiguous; undefined until the first write
-    bool has_grad = false;    ///< false: grad holds nothing yet, the next write overwrites
-    bool is_released = false; ///< backward() has been here
+    Tensor grad;                  ///< contiguous; undefined until the first write
+    bool has_grad = false;        ///< false: grad holds nothing yet, the next write overwrites
+    bool is_released = false;     ///< backward() has been here
     std::vector<NodePtr> inputs;  ///< null for inputs that need no gradient
     Backward backward;
 };

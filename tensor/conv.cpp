@@ -126,21 +126,25 @@ void for_image_runs(Device device, const ConvShape& s, F f) {
     for_tasks(device, (s.n + count - 1) / count, [&](int64_t i) { f(i * count, std::min(count, s.n - i * count)); });
 }
 
-void forward_by_patches(Device device, const ConvShape& s, const real* x, const real* w, real* y, const RowsDone& done) {
+void forward_by_patches(Device device, const ConvShape& s, const real* x, const real* w, real* y,
+                        const RowsDone& done) {
     for_image_runs(device, s, [&](int64_t first, int64_t count) {
         const int64_t row = first * s.pixels_out(), n_rows = count * s.pixels_out();
         const Scratch patches(device, n_rows * s.patch());
         for_rows(device, n_rows, s.patch(), PatchRow{patches.data(), x + first * s.pixels_in() * s.c, s});
-        gemm(device, n_rows, s.o, s.patch(), 1, {patches.data(), s.patch()}, {w, s.patch(), Op::transposed}, 0, y + row * s.o, s.o);
+        gemm(device, n_rows, s.o, s.patch(), 1, {patches.data(), s.patch()}, {w, s.patch(), Op::transposed}, 0,
+             y + row * s.o, s.o);
         if (done) done(row, n_rows);
     });
 }
 
-void input_grad_by_gather(Device device, const ConvShape& s, const real* dy, const real* w, real beta, real* dx, const RowsDone& done) {
+void input_grad_by_gather(Device device, const ConvShape& s, const real* dy, const real* w, real beta, real* dx,
+                          const RowsDone& done) {
     for_image_runs(device, s, [&](int64_t first, int64_t count) {
         const int64_t n_rows = count * s.pixels_out(), pixel = first * s.pixels_in(), n_pixels = count * s.pixels_in();
         const Scratch patches(device, n_rows * s.patch());
-        gemm(device, n_rows, s.patch(), s.o, 1, {dy + first * s.pixels_out() * s.o, s.o}, {w, s.patch()}, 0, patches.data(), s.patch());
+        gemm(device, n_rows, s.patch(), s.o, 1, {dy + first * s.pixels_out() * s.o, s.o}, {w, s.patch()}, 0,
+             patches.data(), s.patch());
         for_rows(device, n_pixels, s.patch(), GatherRow{dx + pixel * s.c, patches.data(), s, beta});
         if (done) done(pixel, n_pixels);
     });
@@ -160,8 +164,10 @@ struct AddGroups {
 
 void weight_grad_by_patches(Device device, const ConvShape& s, const real* x, const real* dy, real beta, real* dw) {
     const int64_t n_weights = s.o * s.patch();
-    // Groups of images, each with sums of its own that are added in order: 1 to 32 by the number of output pixels alone.
-    const int64_t n_groups = std::clamp<int64_t>(s.n * s.pixels_out() / 256, 1, std::min<int64_t>(32, std::max<int64_t>(s.n, 1)));
+    // Groups of images, each with sums of its own that are added in order: 1 to 32 by the number of output pixels
+    // alone.
+    const int64_t n_groups =
+        std::clamp<int64_t>(s.n * s.pixels_out() / 256, 1, std::min<int64_t>(32, std::max<int64_t>(s.n, 1)));
     const int64_t per_group = (s.n + n_groups - 1) / n_groups;
     const Scratch parts(device, n_groups * n_weights);
     for_tasks(device, n_groups, [&](int64_t g) {
@@ -194,7 +200,8 @@ void conv_forward(Device device, const ConvShape& s, const real* x, const real* 
     input_grad_by_gather(device, twin(s), x, flipped.data(), 0, y, done);
 }
 
-void conv_input_grad(Device device, const ConvShape& s, const real* dy, const real* w, real beta, real* dx, const RowsDone& done) {
+void conv_input_grad(Device device, const ConvShape& s, const real* dy, const real* w, real beta, real* dx,
+                     const RowsDone& done) {
     // The twin's forward pass overwrites, so it serves a fresh gradient only.
     if (!prefers_twin(s) || beta != 0) return input_grad_by_gather(device, s, dy, w, beta, dx, done);
     const Scratch flipped(device, s.o * s.patch());
@@ -212,8 +219,8 @@ void conv_weight_grad(Device device, const ConvShape& s, const real* x, const re
 
 void require_conv_kernel(const char* op, int64_t kh, int64_t kw) {
     if (kh < 1 || kw < 1 || kh * kw > kMaxTaps) {
-        throw ShapeError(std::string(op) + ": a kernel of " + std::to_string(kh) + " x " + std::to_string(kw) + "; want 1 to " +
-                         std::to_string(kMaxTaps) + " taps");
+        throw ShapeError(std::string(op) + ": a kernel of " + std::to_string(kh) + " x " + std::to_string(kw) +
+                         "; want 1 to " + std::to_string(kMaxTaps) + " taps");
     }
 }
 

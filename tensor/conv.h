@@ -36,7 +36,8 @@ using RowsDone = std::function<void(int64_t first, int64_t n)>;
 void conv_forward(Device device, const ConvShape& s, const real* x, const real* w, real* y, const RowsDone& done = {});
 
 /// dx[n h w, c] = beta dx + dy w, each tap added to the pixel that it was read from.
-void conv_input_grad(Device device, const ConvShape& s, const real* dy, const real* w, real beta, real* dx, const RowsDone& done = {});
+void conv_input_grad(Device device, const ConvShape& s, const real* dy, const real* w, real beta, real* dx,
+                     const RowsDone& done = {});
 
 /// dw[o, kh kw c] = beta dw + dy^T patches(x).
 void conv_weight_grad(Device device, const ConvShape& s, const real* x, const real* dy, real beta, real* dw);

@@ -185,7 +185,9 @@ void for_each(Device device, int64_t n, F f, int64_t cost = 1) {
     // Chunks of a fixed size: where the vectorised part of a loop ends must not depend on the number of threads.
     constexpr int64_t kChunk = 4096;
     const int64_t n_chunks = (n + kChunk - 1) / kChunk;
-    const auto chunk = [&](int64_t c) { CpuTeam().each(std::min(kChunk, n - c * kChunk), [&](int64_t i) { f(c * kChunk + i); }); };
+    const auto chunk = [&](int64_t c) {
+        CpuTeam().each(std::min(kChunk, n - c * kChunk), [&](int64_t i) { f(c * kChunk + i); });
+    };
     if (in_task || n * cost < kSerialWork) {
         for (int64_t c = 0; c < n_chunks; c++) chunk(c);
     } else {

@@ -77,7 +77,8 @@ void lane_main() {
 int emulated_lanes() { return lanes_wanted; }
 
 EmulateBlocks::EmulateBlocks(int lanes, uint64_t seed) {
-    if (lanes < 1 || (lanes & (lanes - 1)) != 0) throw ValueError("an emulated block has a power of two lanes, not " + std::to_string(lanes));
+    if (lanes < 1 || (lanes & (lanes - 1)) != 0)
+        throw ValueError("an emulated block has a power of two lanes, not " + std::to_string(lanes));
     lanes_wanted = lanes;
     shuffle = Random{seed, 0};
 }
@@ -110,7 +111,8 @@ void run_emulated_block(const std::function<void()>& lane_program) {
     for (int lane = 0; lane < lanes; lane++) order[lane] = lane;
     for (int n_running = lanes; n_running > 0;) {
         // Every lane runs to its next barrier, in a fresh random order.
-        for (int i = lanes - 1; i > 0; i--) std::swap(order[i], order[shuffle.below(block.n_shuffles++, uint32_t(i + 1))]);
+        for (int i = lanes - 1; i > 0; i--)
+            std::swap(order[i], order[shuffle.below(block.n_shuffles++, uint32_t(i + 1))]);
         for (int lane : order) switch_to_lane(lane);
         n_running = 0;
         for (int lane = 0; lane < lanes; lane++) n_running += !block.fibers[lane]->is_done;

@@ -38,7 +38,8 @@ struct NonFiniteError : Error {
 /// what() reads `FILE: PLACE: what is wrong, what was expected [KIND]`, PLACE a byte offset or a line.
 struct DataError : Error {
     DataError(std::string kind_, const std::string& file, const std::string& place, const std::string& problem)
-        : Error(file + ": " + (place.empty() ? "" : place + ": ") + problem + " [" + kind_ + "]"), kind(std::move(kind_)) {}
+        : Error(file + ": " + (place.empty() ? "" : place + ": ") + problem + " [" + kind_ + "]"),
+          kind(std::move(kind_)) {}
     std::string kind;
 };
 

@@ -14,20 +14,23 @@ namespace koine {
 namespace {
 
 // One BLAS call, by precision.
-[[maybe_unused]] void call_blas(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, blasint m, blasint n, blasint k, float alpha, const float* a, blasint lda,
-               const float* b, blasint ldb, float beta, float* c, blasint ldc) {
+[[maybe_unused]] void call_blas(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, blasint m, blasint n, blasint k, float alpha,
+                                const float* a, blasint lda, const float* b, blasint ldb, float beta, float* c,
+                                blasint ldc) {
     cblas_sgemm(CblasRowMajor, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
-[[maybe_unused]] void call_blas(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, blasint m, blasint n, blasint k, double alpha, const double* a, blasint lda,
-               const double* b, blasint ldb, double beta, double* c, blasint ldc) {
+[[maybe_unused]] void call_blas(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, blasint m, blasint n, blasint k, double alpha,
+                                const double* a, blasint lda, const double* b, blasint ldb, double beta, double* c,
+                                blasint ldc) {
     cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
-void blas(int64_t m, int64_t n, int64_t k, real alpha, MatrixView a, MatrixView b, real beta, real* c, int64_t c_stride) {
+void blas(int64_t m, int64_t n, int64_t k, real alpha, MatrixView a, MatrixView b, real beta, real* c,
+          int64_t c_stride) {
     const auto trans = [](Op op) { return op == Op::transposed ? CblasTrans : CblasNoTrans; };
     const auto lead = [](int64_t stride) { return blasint(std::max<int64_t>(stride, 1)); };
-    call_blas(trans(a.op), trans(b.op), blasint(m), blasint(n), blasint(k), alpha, a.data, lead(a.stride), b.data, lead(b.stride), beta,
-              c, lead(c_stride));
+    call_blas(trans(a.op), trans(b.op), blasint(m), blasint(n), blasint(k), alpha, a.data, lead(a.stride), b.data,
+              lead(b.stride), beta, c, lead(c_stride));
 }
 
 MatrixView shifted(MatrixView v, int64_t row, int64_t column) {
@@ -86,23 +89,31 @@ struct AddParts {
     }
 };
 
-void gemm_cpu(int64_t m, int64_t n, int64_t k, real alpha, MatrixView a, MatrixView b, real beta, real* c, int64_t c_stride) {
+void gemm_cpu(int64_t m, int64_t n, int64_t k, real alpha, MatrixView a, MatrixView b, real beta, real* c,
+              int64_t c_stride) {
     if (in_task || m * n * k <= kOneCall) return blas(m, n, k, alpha, a, b, beta, c, c_stride);
     const Tiles t = cut(m, n, k);
     const int64_t n_rows = divide_up(m, t.rows), n_cols = divide_up(n, t.cols), n_depth = divide_up(k, t.depth);
     const bool has_parts = n_depth > 1;
     const Storage parts(Device::cpu, has_parts ? size_t(n_depth * m * n) * sizeof(real) : 0);
     for_tasks(Device::cpu, n_rows * n_cols * n_depth, [&](int64_t tile) {
-        const int64_t depth = tile % n_depth, row = tile / n_depth / n_cols * t.rows, col = tile / n_depth % n_cols * t.cols;
-        const int64_t tm = std::min(t.rows, m - row), tn = std::min(t.cols, n - col), at = depth * t.depth, tk = std::min(t.depth, k - at);
-        real* out = has_parts ? static_cast<real*>(parts.ptr) + depth * m * n + row * n + col : c + row * c_stride + col;
-        blas(tm, tn, tk, alpha, shifted(a, row, at), shifted(b, at, col), has_parts ? 0 : beta, out, has_parts ? n : c_stride);
+        const int64_t depth = tile % n_depth, row = tile / n_depth / n_cols * t.rows,
+                      col = tile / n_depth % n_cols * t.cols;
+        const int64_t tm = std::min(t.rows, m - row), tn = std::min(t.cols, n - col), at = depth * t.depth,
+                      tk = std::min(t.depth, k - at);
+        real* out =
+            has_parts ? static_cast<real*>(parts.ptr) + depth * m * n + row * n + col : c + row * c_stride + col;
+        blas(tm, tn, tk, alpha, shifted(a, row, at), shifted(b, at, col), has_parts ? 0 : beta, out,
+             has_parts ? n : c_stride);
     });
-    if (has_parts) for_each(Device::cpu, m * n, AddParts{c, static_cast<const real*>(parts.ptr), m, n, c_stride, n_depth, beta}, n_depth);
+    if (has_parts)
+        for_each(Device::cpu, m * n, AddParts{c, static_cast<const real*>(parts.ptr), m, n, c_stride, n_depth, beta},
+                 n_depth);
 }
 
 #ifdef __CUDACC__
-void gemm_cuda(int64_t m, int64_t n, int64_t k, real alpha, MatrixView a, MatrixView b, real beta, real* c, int64_t c_stride) {
+void gemm_cuda(int64_t m, int64_t n, int64_t k, real alpha, MatrixView a, MatrixView b, real beta, real* c,
+               int64_t c_stride) {
     static thread_local cublasHandle_t handle = [] {
         cublasHandle_t h;
         if (cublasCreate(&h) != CUBLAS_STATUS_SUCCESS) throw DeviceError("cublasCreate failed");
@@ -112,21 +123,25 @@ void gemm_cuda(int64_t m, int64_t n, int64_t k, real alpha, MatrixView a, Matrix
     const auto trans = [](Op op) { return op == Op::transposed ? CUBLAS_OP_T : CUBLAS_OP_N; };
     cublasStatus_t status;
     if constexpr (sizeof(real) == sizeof(double)) {
-        status = cublasDgemm(handle, trans(b.op), trans(a.op), int(n), int(m), int(k), reinterpret_cast<double*>(&alpha),
-                             reinterpret_cast<const double*>(b.data), int(b.stride), reinterpret_cast<const double*>(a.data),
-                             int(a.stride), reinterpret_cast<double*>(&beta), reinterpret_cast<double*>(c), int(c_stride));
+        status =
+            cublasDgemm(handle, trans(b.op), trans(a.op), int(n), int(m), int(k), reinterpret_cast<double*>(&alpha),
+                        reinterpret_cast<const double*>(b.data), int(b.stride), reinterpret_cast<const double*>(a.data),
+                        int(a.stride), reinterpret_cast<double*>(&beta), reinterpret_cast<double*>(c), int(c_stride));
     } else {
-        status = cublasSgemm(handle, trans(b.op), trans(a.op), int(n), int(m), int(k), reinterpret_cast<float*>(&alpha),
-                             reinterpret_cast<const float*>(b.data), int(b.stride), reinterpret_cast<const float*>(a.data),
-                             int(a.stride), reinterpret_cast<float*>(&beta), reinterpret_cast<float*>(c), int(c_stride));
+        status =
+            cublasSgemm(handle, trans(b.op), trans(a.op), int(n), int(m), int(k), reinterpret_cast<float*>(&alpha),
+                        reinterpret_cast<const float*>(b.data), int(b.stride), reinterpret_cast<const float*>(a.data),
+                        int(a.stride), reinterpret_cast<float*>(&beta), reinterpret_cast<float*>(c), int(c_stride));
     }
-    if (status != CUBLAS_STATUS_SUCCESS) throw DeviceError("cublas gemm failed with status " + std::to_string(int(status)));
+    if (status != CUBLAS_STATUS_SUCCESS)
+        throw DeviceError("cublas gemm failed with status " + std::to_string(int(status)));
 }
 #endif
 
 }  // namespace
 
-void gemm(Device device, int64_t m, int64_t n, int64_t k, real alpha, MatrixView a, MatrixView b, real beta, real* c, int64_t c_stride) {
+void gemm(Device device, int64_t m, int64_t n, int64_t k, real alpha, MatrixView a, MatrixView b, real beta, real* c,
+          int64_t c_stride) {
     if (m == 0 || n == 0) return;
     if (device == Device::cpu) return gemm_cpu(m, n, k, alpha, a, b, beta, c, c_stride);
 #ifdef __CUDACC__

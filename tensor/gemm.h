@@ -18,7 +18,8 @@ struct MatrixView {
 
 /// C[m, n] = alpha A[m, k] B[k, n] + beta C, where A and B are taken through their op: a transposed A is stored [k, m].
 /// beta = 0 overwrites C, NaN included. C's rows are c_stride apart. Inside a for_tasks task it runs on that thread.
-void gemm(Device device, int64_t m, int64_t n, int64_t k, real alpha, MatrixView a, MatrixView b, real beta, real* c, int64_t c_stride);
+void gemm(Device device, int64_t m, int64_t n, int64_t k, real alpha, MatrixView a, MatrixView b, real beta, real* c,
+          int64_t c_stride);
 
 /// "OpenBLAS 0.3.21 Cooperlake": library, version and the kernels it chose for this processor.
 const char* blas_description();

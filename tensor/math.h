@@ -2,8 +2,8 @@
 //
 // The library's own functions are calls: 13 ns an element for GELU through std::erf where a polynomial takes 1 to 2.
 // These are branch-free polynomials on a reduced range, accurate to about 2 units in the last place of a float
-// (tests/test_math.cpp states the errors). Coefficients: minimax fits by tests/golden/fit_math.py. In a double build the
-// standard functions are called, since gradient checks need every digit and no speed.
+// (tests/test_math.cpp states the errors). Coefficients: minimax fits by tests/golden/fit_math.py. In a double build
+// the standard functions are called, since gradient checks need every digit and no speed.
 #pragma once
 #include <bit>
 #include <cmath>
@@ -51,7 +51,8 @@ HD inline float log(float x) {
     const float log_m = f - (half_f2 - s * (half_f2 + s2 * p));
     const float finite = e * 0.693359375f + (log_m - e * 2.12194440e-4f);
     const float infinity = std::numeric_limits<float>::infinity();
-    return x > 0.f ? (x < infinity ? finite : infinity) : (x == 0.f ? -infinity : std::numeric_limits<float>::quiet_NaN());
+    return x > 0.f ? (x < infinity ? finite : infinity)
+                   : (x == 0.f ? -infinity : std::numeric_limits<float>::quiet_NaN());
 }
 
 /// The hyperbolic tangent.

@@ -21,7 +21,8 @@ HD inline Words4 philox(Words4 counter, uint64_t key) {
     for (int round = 0; round < 10; round++) {
         const uint64_t p0 = uint64_t(0xD2511F53u) * counter.w[0];
         const uint64_t p1 = uint64_t(0xCD9E8D57u) * counter.w[2];
-        counter = {{uint32_t(p1 >> 32) ^ counter.w[1] ^ k0, uint32_t(p1), uint32_t(p0 >> 32) ^ counter.w[3] ^ k1, uint32_t(p0)}};
+        counter = {{uint32_t(p1 >> 32) ^ counter.w[1] ^ k0, uint32_t(p1), uint32_t(p0 >> 32) ^ counter.w[3] ^ k1,
+                    uint32_t(p0)}};
         k0 += 0x9E3779B9u;  // the golden ratio and sqrt(3) - 1, in 32 bits: the paper's key schedule
         k1 += 0xBB67AE85u;
     }
@@ -55,7 +56,7 @@ struct Random {
     HD uint32_t below(uint64_t i, uint32_t n) const {
         const Words4 b = block(i);
         const uint64_t wide = (uint64_t(b.w[0]) << 32) | b.w[1];
-        return uint32_t((unsigned __int128)(wide) * n >> 64);
+        return uint32_t((unsigned __int128)(wide)*n >> 64);
     }
 };
 

@@ -71,7 +71,8 @@ inline Shape broadcast(const char* op, const Shape& a, const Shape& b) {
         if (extent == 1) extent = other[-i];
         if (other[-i] != 1 && other[-i] != extent) {
             throw ShapeError(std::string(op) + ": " + a.str() + " and " + b.str() + " do not broadcast: axis -" +
-                             std::to_string(i) + " has extents " + std::to_string(a[-i]) + " and " + std::to_string(b[-i]));
+                             std::to_string(i) + " has extents " + std::to_string(a[-i]) + " and " +
+                             std::to_string(b[-i]));
         }
     }
     return out;

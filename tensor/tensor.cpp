@@ -124,7 +124,8 @@ bool Tensor::is_contiguous() const {
 }
 
 Tensor Tensor::reshape(const Shape& to) const {
-    if (to.numel() != numel()) throw ShapeError("reshape: " + shape.str() + " to " + to.str() + ": the number of elements differs");
+    if (to.numel() != numel())
+        throw ShapeError("reshape: " + shape.str() + " to " + to.str() + ": the number of elements differs");
     const Tensor x = contiguous();
     return view(x, to, contiguous_strides(to), x.offset);
 }
@@ -162,8 +163,8 @@ Tensor Tensor::permute(std::span<const int> axes) const {
 Tensor Tensor::slice(int axis, int64_t begin, int64_t end) const {
     const int a = shape.axis(axis);
     if (begin < 0 || end < begin || end > shape.d[a]) {
-        throw ShapeError("slice: [" + std::to_string(begin) + ", " + std::to_string(end) + ") of axis " + std::to_string(axis) +
-                         " of " + shape.str());
+        throw ShapeError("slice: [" + std::to_string(begin) + ", " + std::to_string(end) + ") of axis " +
+                         std::to_string(axis) + " of " + shape.str());
     }
     Tensor t = *this;
     t.shape.d[a] = end - begin;
@@ -172,7 +173,8 @@ Tensor Tensor::slice(int axis, int64_t begin, int64_t end) const {
 }
 
 Tensor Tensor::expand(const Shape& to) const {
-    if (!(broadcast("expand", shape, to) == to)) throw ShapeError("expand: " + shape.str() + " does not expand to " + to.str());
+    if (!(broadcast("expand", shape, to) == to))
+        throw ShapeError("expand: " + shape.str() + " does not expand to " + to.str());
     Shape steps = to;
     for (int i = 1; i <= to.rank; i++) {
         const bool repeats = i > shape.rank || (shape[-i] == 1 && to[-i] != 1);
@@ -232,7 +234,8 @@ real Tensor::item() const {
 }
 
 real Tensor::at(std::initializer_list<int64_t> index) const {
-    if (int(index.size()) != shape.rank) throw ShapeError("at: " + std::to_string(index.size()) + " indices for " + shape.str());
+    if (int(index.size()) != shape.rank)
+        throw ShapeError("at: " + std::to_string(index.size()) + " indices for " + shape.str());
     Tensor t = *this;
     int axis = 0;
     for (int64_t i : index) t = t.slice(axis++, i, i + 1);
@@ -302,8 +305,8 @@ void Indices::require_below(const char* op, int64_t bound) const {
     const std::vector<int32_t> values = to_vector();
     for (size_t i = 0; i < values.size(); i++) {
         if (values[i] < 0 || values[i] >= bound) {
-            throw ValueError(std::string(op) + ": index " + std::to_string(values[i]) + " at position " + std::to_string(i) +
-                             " is outside [0, " + std::to_string(bound) + ")");
+            throw ValueError(std::string(op) + ": index " + std::to_string(values[i]) + " at position " +
+                             std::to_string(i) + " is outside [0, " + std::to_string(bound) + ")");
         }
     }
 }

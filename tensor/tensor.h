@@ -61,7 +61,8 @@ public:
     Tensor permute(std::span<const int> axes) const;
     /// Elements [begin, end) along an axis. Throws ShapeError outside the extent.
     Tensor slice(int axis, int64_t begin, int64_t end) const;
-    /// Broadcast to a shape by stride 0 (read only by convention). Throws ShapeError unless it broadcasts to exactly that.
+    /// Broadcast to a shape by stride 0 (read only by convention). Throws ShapeError unless it broadcasts to exactly
+    /// that.
     Tensor expand(const Shape& to) const;
 
     // ---- copies ----

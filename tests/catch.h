@@ -26,20 +26,20 @@ inline bool mentions(const std::string& message, const std::string& part) {
 }  // namespace koine::testing
 
 // The test cannot run here (no data, no device): say so and leave the test case. Version 2 of Catch2 has no SKIP.
-#define SKIP_TEST(why)                          \
-    do {                                        \
-        ::koine::testing::note_skipped(why);    \
-        SUCCEED("skipped: " << (why));          \
-        return;                                 \
+#define SKIP_TEST(why)                       \
+    do {                                     \
+        ::koine::testing::note_skipped(why); \
+        SUCCEED("skipped: " << (why));       \
+        return;                              \
     } while (false)
 
 // The expression throws exactly this kind of error, and the message mentions `part`.
-#define CHECK_ERROR(expression, Type, part)                                                     \
-    do {                                                                                        \
-        try {                                                                                   \
-            (void)(expression);                                                                 \
+#define CHECK_ERROR(expression, Type, part)                                                      \
+    do {                                                                                         \
+        try {                                                                                    \
+            (void)(expression);                                                                  \
             FAIL_CHECK(#expression " threw nothing; expected " #Type " mentioning: " << (part)); \
-        } catch (const Type& caught) {                                                          \
-            CHECK(::koine::testing::mentions(caught.what(), part));                             \
-        }                                                                                       \
+        } catch (const Type& caught) {                                                           \
+            CHECK(::koine::testing::mentions(caught.what(), part));                              \
+        }                                                                                        \
     } while (false)

@@ -2,6 +2,9 @@
 
 #include <cmath>
 
+// A row stays a row.
+// clang-format off
+
 namespace koine::testing {
 namespace {
 

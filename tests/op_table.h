@@ -61,7 +61,8 @@ inline Tensor op_input(const OpRow& row, size_t i, const Shape& shape) {
         real& v = x.data()[k];
         if (row.domain == Domain::positive) v = real(0.5) + real(1.5) * u;
         if (row.domain == Domain::unit) v = real(0.1) + real(0.8) * u;
-        if (row.domain == Domain::off_zero) v = u < real(0.5) ? real(-0.3) - real(2.4) * u : real(0.3) + real(2.4) * (u - real(0.5));
+        if (row.domain == Domain::off_zero)
+            v = u < real(0.5) ? real(-0.3) - real(2.4) * u : real(0.3) + real(2.4) * (u - real(0.5));
     }
     return x;
 }

@@ -7,7 +7,9 @@
 using namespace koine;
 
 namespace {
-Var leaf(std::initializer_list<real> values) { return Var::parameter(Tensor::from(values, Shape{int64_t(values.size())})); }
+Var leaf(std::initializer_list<real> values) {
+    return Var::parameter(Tensor::from(values, Shape{int64_t(values.size())}));
+}
 }  // namespace
 
 TEST_CASE("gradients of a diamond add up", "[autograd]") {
@@ -103,7 +105,8 @@ TEST_CASE("losses and softmax stay finite at the ends of the number line", "[aut
     CHECK(logsumexp(Var(Tensor::from({10000, 9999}, {2}))).item() == Approx(10000 + std::log(1 + std::exp(-1.0))));
     CHECK(logsumexp(Var(Tensor::from({-infinity, -infinity}, {2}))).item() == -infinity);
     CHECK(logsumexp(Var(Tensor::from({infinity, 1}, {2}))).item() == infinity);
-    CHECK(softmax(Var(Tensor::from({-infinity, -infinity, -infinity}, {1, 3}))).value.to_vector() == std::vector<real>{0, 0, 0});
+    CHECK(softmax(Var(Tensor::from({-infinity, -infinity, -infinity}, {1, 3}))).value.to_vector() ==
+          std::vector<real>{0, 0, 0});
     CHECK(softmax(Var(Tensor::from({1e4, -1e4}, {1, 2}))).value.to_vector() == std::vector<real>{1, 0});
     CHECK(bce_with_logits(Var(Tensor::from({1e4, -1e4}, {2})), Var(Tensor::from({1, 0}, {2}))).item() == 0);
     CHECK(cross_entropy(Var(Tensor::from({1e4, 0}, {1, 2})), Indices(std::vector<int32_t>{1})).item() == Approx(1e4));

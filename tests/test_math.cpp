@@ -30,12 +30,15 @@ const float kInf = std::numeric_limits<float>::infinity();
 TEST_CASE("float functions are accurate to a few units in the last place", "[math]") {
     // One unit in the last place is 1.2e-7 at most.
     CHECK(worst_relative([](float x) { return math::exp(x); }, [](double x) { return std::exp(x); }, -87, 88.7) < 2e-7);
-    CHECK(worst_relative([](float x) { return math::log(x); }, [](double x) { return std::log(x); }, 1e-6, 0.99) < 2e-7);
+    CHECK(worst_relative([](float x) { return math::log(x); }, [](double x) { return std::log(x); }, 1e-6, 0.99) <
+          2e-7);
     CHECK(worst_relative([](float x) { return math::log(x); }, [](double x) { return std::log(x); }, 1.01, 1e6) < 2e-7);
     CHECK(worst_relative([](float x) { return math::tanh(x); }, [](double x) { return std::tanh(x); }, -10, 10) < 4e-7);
-    CHECK(worst_relative([](float x) { return math::normal_cdf(x); }, [](double x) { return 0.5 * std::erfc(-x / std::sqrt(2.)); }, -5, 9) < 2e-6);
+    CHECK(worst_relative([](float x) { return math::normal_cdf(x); },
+                         [](double x) { return 0.5 * std::erfc(-x / std::sqrt(2.)); }, -5, 9) < 2e-6);
     // In the far left tail the rounding of x^2 / 2 shows: |x|^2 / 2 units.
-    CHECK(worst_relative([](float x) { return math::normal_cdf(x); }, [](double x) { return 0.5 * std::erfc(-x / std::sqrt(2.)); }, -12, -5) < 6e-6);
+    CHECK(worst_relative([](float x) { return math::normal_cdf(x); },
+                         [](double x) { return 0.5 * std::erfc(-x / std::sqrt(2.)); }, -12, -5) < 6e-6);
 }
 
 TEST_CASE("float functions know the ends of the number line", "[math]") {
@@ -58,7 +61,8 @@ TEST_CASE("float functions know the ends of the number line", "[math]") {
     CHECK(math::normal_cdf(-kInf) == 0.f);
     CHECK(math::normal_cdf(0.f) == Approx(0.5));
     CHECK(std::isnan(math::normal_cdf(NAN)));
-    for (real x : {real(-1e4), real(1e4), -std::numeric_limits<real>::infinity(), std::numeric_limits<real>::infinity()}) {
+    for (real x :
+         {real(-1e4), real(1e4), -std::numeric_limits<real>::infinity(), std::numeric_limits<real>::infinity()}) {
         CHECK(math::sigmoid(x) == (x > 0 ? 1 : 0));
         CHECK(math::softplus(x) == (x > 0 ? x : 0));
     }
@@ -72,7 +76,8 @@ TEST_CASE("Philox gives the published answers", "[random]") {
     };
     CHECK(words({{0, 0, 0, 0}}, 0) == std::vector<uint32_t>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
     const uint32_t ones = 0xffffffff;
-    CHECK(words({{ones, ones, ones, ones}}, ~uint64_t(0)) == std::vector<uint32_t>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
+    CHECK(words({{ones, ones, ones, ones}}, ~uint64_t(0)) ==
+          std::vector<uint32_t>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
     CHECK(words({{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}}, 0x299f31d0a4093822) ==
           std::vector<uint32_t>{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
 }

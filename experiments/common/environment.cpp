@@ -1,0 +1,77 @@
+#include "experiments/common/environment.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "tensor/device.h"
+
+extern "C" {
+char* openblas_get_config();
+char* openblas_get_corename();
+}
+
+namespace koine {
+namespace {
+
+// "OpenBLAS 0.3.21": the name and version that its build settings begin with.
+std::string blas_name() {
+    std::istringstream config(openblas_get_config());
+    std::string name, version;
+    config >> name >> version;
+    return name + " " + version;
+}
+
+// What the compiler was allowed to use; -march=native makes it the build machine's best.
+const char* vector_unit() {
+#if defined(__AVX512F__)
+    return "AVX-512";
+#elif defined(__AVX2__)
+    return "AVX2";
+#elif defined(__ARM_NEON)
+    return "NEON";
+#else
+    return "baseline";
+#endif
+}
+
+std::string compiler() {
+#ifdef __clang__
+    return __VERSION__;  // "Clang 14.0.6": says its name itself
+#else
+    return std::string("g++ ") + __VERSION__;
+#endif
+}
+
+std::string count(int64_t n, const std::string& noun) { return std::to_string(n) + " " + noun + (n == 1 ? "" : "s"); }
+
+}  // namespace
+
+Json environment(const Flags& flags, const RunInfo& info) {
+    const char* wait_policy = std::getenv("OMP_WAIT_POLICY");
+    return {{"version", KOINE_VERSION},      {"compiler", compiler()},
+            {"vector_unit", vector_unit()},  {"real", sizeof(real) == sizeof(float) ? "float" : "double"},
+            {"blas", openblas_get_config()}, {"blas_kernel", openblas_get_corename()},
+            {"threads", flags.threads},      {"omp_wait_policy", wait_policy == nullptr ? "default" : wait_policy},
+            {"device", info.device},         {"gpu", info.gpu}};
+}
+
+std::string first_lines(const Flags& flags, const RunInfo& info) {
+    const std::string on_cpu = count(flags.threads, "thread") + ", " + blas_name() + " " + openblas_get_corename();
+    std::string lines = std::string("koine ") + KOINE_VERSION + "  " + flags.name + "  data=" + info.data;
+    const std::string n_train = std::to_string(info.n_train), n_test = std::to_string(info.n_test);
+    if (info.n_train > 0) lines += "(" + n_train + "/" + n_test + ")";
+    lines += "  device=" + info.device + " (" + (info.device == "cpu" ? on_cpu : info.gpu) + ")";
+    lines += "  seed=" + std::to_string(flags.seed) + "  protocol=" + flags.protocol + "\n";
+    if (info.n_available == 0) return lines;
+
+    const bool has_epochs = std::count(flags.unused.begin(), flags.unused.end(), "epochs") == 0;
+    lines += std::string("preset ") + (flags.full ? "full: " : "quick: ") + n_train;
+    if (info.n_train < info.n_available) lines += " of " + std::to_string(info.n_available);
+    lines += " " + info.unit;
+    if (has_epochs) lines.append(", ").append(count(flags.epochs, "epoch"));
+    return lines + "\n";
+}
+
+}  // namespace koine

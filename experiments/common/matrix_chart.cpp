@@ -1,0 +1,109 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "experiments/common/chart.h"
+#include "experiments/common/figure.h"
+#include "experiments/common/gnuplot.h"
+#include "experiments/common/text.h"
+
+namespace koine {
+namespace {
+
+constexpr double kCellWidth = 74, kCellHeight = 44;
+constexpr unsigned kNoValue = 0xdddddd, kDarkInk = 0x222222, kLightInk = 0xffffff;
+
+// From pale to deep blue; t in [0, 1].
+unsigned blue(double t) {
+    constexpr double kStops[3][3] = {{0xf2, 0xf6, 0xfb}, {0x6f, 0xa3, 0xd4}, {0x12, 0x3a, 0x6b}};
+    const int below = t < 0.5 ? 0 : 1;
+    const double share = 2 * t - below;
+    unsigned colour = 0;
+    for (int c = 0; c < 3; ++c) {
+        const double level = kStops[below][c] * (1 - share) + kStops[below + 1][c] * share;
+        colour = colour << 8 | static_cast<unsigned>(std::lround(level));
+    }
+    return colour;
+}
+
+double widest(const std::vector<std::string>& names) {
+    double width = 0;
+    for (const std::string& name : names) width = std::max(width, label_width(name));
+    return width;
+}
+
+std::string ticks(const std::vector<std::string>& names) {
+    std::string list;
+    for (size_t i = 0; i < names.size(); ++i) {
+        list += (i == 0 ? "" : ", ") + gnuplot_tick(names[i]) + " " + std::to_string(i);
+    }
+    return "(" + list + ")\n";
+}
+
+void check(const MatrixPanel& panel) {
+    bool fits = panel.values.size() == panel.rows.size() && !panel.rows.empty() && !panel.columns.empty();
+    for (const auto& row : panel.values) fits = fits && row.size() == panel.columns.size();
+    if (!fits) throw ShapeError("chart: the matrix '" + panel.title + "' wants one value per row name and column name");
+}
+
+// "column row fill 'number' ink" for every cell.
+std::string cells(const MatrixPanel& panel) {
+    double low = std::numeric_limits<double>::infinity(), high = -low;
+    for (const auto& row : panel.values) {
+        for (const double v : row) {
+            if (!std::isfinite(v)) continue;
+            low = std::min(low, v);
+            high = std::max(high, v);
+        }
+    }
+    std::string lines;
+    for (size_t i = 0; i < panel.rows.size(); ++i) {
+        for (size_t j = 0; j < panel.columns.size(); ++j) {
+            const double v = panel.values[i][j];
+            const double t = std::isfinite(v) && high > low ? (v - low) / (high - low) : 0;
+            const unsigned fill = std::isfinite(v) ? blue(t) : kNoValue, ink = t > 0.55 ? kLightInk : kDarkInk;
+            lines += std::to_string(j) + " " + std::to_string(i) + " " + std::to_string(fill) + " \"" +
+                     fixed(v, panel.digits) + "\" " + std::to_string(ink) + "\n";
+        }
+    }
+    return lines;
+}
+
+}  // namespace
+
+std::filesystem::path matrix_chart(const std::filesystem::path& path, const std::vector<MatrixPanel>& panels,
+                                   int n_columns) {
+    if (panels.empty()) throw ShapeError("chart: no panels; want at least one");
+    double n_rows = 0, n_cells = 0, row_names = 0, column_names = 0;
+    for (const MatrixPanel& panel : panels) {
+        check(panel);
+        n_rows = std::max(n_rows, static_cast<double>(panel.rows.size()));
+        n_cells = std::max(n_cells, static_cast<double>(panel.columns.size()));
+        row_names = std::max(row_names, widest(panel.rows));
+        column_names = std::max(column_names, widest(panel.columns));
+    }
+    const bool is_slanted = column_names > kCellWidth;
+    Figure figure({.n_panels = static_cast<int>(panels.size()),
+                   .n_columns = n_columns,
+                   .left = 25 + row_names,
+                   .right = 20,
+                   .top = 45,
+                   .bottom = is_slanted ? 25 + 0.6 * column_names : 35,
+                   .width = kCellWidth * n_cells,
+                   .height = kCellHeight * n_rows,
+                   .legend = 0});
+    figure.add("unset key\nunset grid\nunset border\nset tics scale 0\n");
+    figure.add("set xrange [-0.5:" + nine_digits(n_cells - 0.5) + "]\n");
+    figure.add("set yrange [" + nine_digits(n_rows - 0.5) + ":-0.5]\n");
+    for (const MatrixPanel& panel : panels) {
+        figure.next_panel(panel.title);
+        figure.add(std::string("set xtics ") + (is_slanted ? "rotate by 30 right " : "") + ticks(panel.columns));
+        figure.add("set ytics " + ticks(panel.rows) + "$cells << EOD\n" + cells(panel) + "EOD\n");
+        figure.add(
+            "plot $cells using 1:2:(0.485):(0.475):3 with boxxyerror lc rgb variable, "
+            "$cells using 1:2:4:5 with labels tc rgb variable\n");
+    }
+    return figure.save(path);
+}
+
+}  // namespace koine

@@ -1,0 +1,158 @@
+#include "experiments/common/run.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <ctime>
+#include <nlohmann/json.hpp>
+#include <system_error>
+#include <utility>
+
+#include "data/bytes.h"
+#include "data/files.h"
+
+namespace koine {
+namespace fs = std::filesystem;
+namespace {
+
+std::string date_and_time() {
+    const std::time_t now = std::time(nullptr);
+    std::tm local = {};
+    localtime_r(&now, &local);
+    char text[32];
+    std::strftime(text, sizeof text, "%Y%m%d-%H%M%S", &local);
+    return text;
+}
+
+std::string dumped(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
+
+std::string plain(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
+
+std::vector<std::pair<std::string, std::string>> pairs_of(const Json& json) {
+    std::vector<std::pair<std::string, std::string>> pairs;
+    for (const auto& [key, value] : json.items()) pairs.emplace_back(key, plain(value));
+    return pairs;
+}
+
+// The folder of a new run: --out, or the first free name of this second below runs/NAME.
+fs::path make_folder(const Flags& flags) {
+    std::error_code problem;
+    fs::path folder = flags.out;
+    if (!flags.out.empty()) {
+        if (fs::exists(folder / "config.json")) {
+            throw UsageError("--out: " + flags.out + " holds a run already; to go on with it: --resume " + flags.out);
+        }
+        fs::create_directories(folder, problem);
+    } else {
+        const fs::path home = fs::path("runs") / flags.name;
+        const std::string stem = date_and_time() + "-s" + std::to_string(flags.seed);
+        fs::create_directories(home, problem);
+        folder = home / stem;
+        for (int i = 2; !problem && !fs::create_directory(folder, problem); ++i) {
+            folder = home / (stem + "-" + std::to_string(i));
+        }
+    }
+    if (!problem) fs::create_directory(folder / "ckpt", problem);
+    if (!problem) fs::create_directory(folder / "figures", problem);
+    if (!problem) return folder;
+    throw UsageError("--out: cannot make the run folder " + folder.string() + ": " + problem.message());
+}
+
+// The folder to resume; for runs/NAME/latest the one it points to.
+fs::path find_folder(const fs::path& named) {
+    if (!fs::is_symlink(named)) return named;
+    return named.parent_path() / fs::read_symlink(named);
+}
+
+// Points runs/NAME/latest to the folder, replacing an older link in one step. A run does without when it cannot.
+void link_latest(const fs::path& folder, const std::string& name) {
+    const fs::path home = fs::path("runs") / name, link = home / (".latest-" + std::to_string(::getpid()));
+    const fs::path target = folder.parent_path() == home ? folder.filename() : fs::absolute(folder);
+    std::error_code problem;
+    fs::create_directories(home, problem);
+    fs::create_directory_symlink(target, link, problem);
+    if (!problem) fs::rename(link, home / "latest", problem);
+    if (!problem) return;
+    std::fprintf(stderr, "note: cannot update %s: %s\n", (home / "latest").c_str(), problem.message().c_str());
+    fs::remove(link, problem);
+}
+
+// Throws UsageError naming every setting that differs between a run and its continuation.
+void check_same(const Json& then, const Json& now, Flags& flags, const fs::path& folder) {
+    std::vector<std::string> keys = {"experiment", "version"};
+    for (const Switch& s : flags.switches()) {
+        if (s.changes_results) keys.push_back(s.name);
+    }
+    std::string differences;
+    for (const std::string& key : keys) {
+        const Json before = then.contains(key) ? then[key] : Json("absent"), after = now[key];
+        if (before == after) continue;
+        if (!differences.empty()) differences += ", ";
+        differences += key + " (" + plain(before) + " there, " + plain(after) + " here)";
+    }
+    if (!differences.empty()) {
+        throw UsageError("--resume: the run in " + folder.string() + " was begun with other settings: " + differences);
+    }
+}
+
+// Another compiler or BLAS kernel rounds differently: allowed, but not in silence.
+void note_other_environment(const fs::path& path, const Json& now) {
+    const Json then = Json::parse(read_text(path), nullptr, false);
+    for (const auto& [key, value] : now.items()) {
+        const bool is_harmless = key == "threads" || key == "omp_wait_policy";
+        if (is_harmless || !then.is_object() || (then.contains(key) && then[key] == value)) continue;
+        std::fprintf(stderr, "note: resumed with another %s: the last digits may differ\n", key.c_str());
+    }
+}
+
+// The folder of this run, with its config.json and env.json in it.
+fs::path open_folder(Flags& flags, const Json& config, const Json& env) {
+    const bool is_resumed = !flags.resume.empty();
+    const fs::path folder = is_resumed ? find_folder(flags.resume) : make_folder(flags);
+    if (is_resumed) {
+        check_same(read_settings(folder), config, flags, folder);
+        note_other_environment(folder / "env.json", env);
+    } else {
+        write_file(folder / "config.json", dumped(config));
+    }
+    write_file(folder / "env.json", dumped(env));
+    link_latest(folder, flags.name);
+    return folder;
+}
+
+Json resolved_settings(Flags& flags, const RunInfo& info) {
+    Json json = settings(flags);
+    json["device"] = info.device;  // what auto came to: the other device would round differently
+    return json;
+}
+
+}  // namespace
+
+Run::Run(Flags& flags, const RunInfo& info)
+    : where(open_folder(flags, resolved_settings(flags, info), environment(flags, info))),
+      train_log(where / "train.csv"),
+      resumed(!flags.resume.empty()),
+      is_json(flags.json),
+      is_quiet(flags.quiet),
+      config(pairs_of(resolved_settings(flags, info))),
+      env(pairs_of(environment(flags, info))) {
+    if (!is_quiet) std::fputs(first_lines(flags, info).c_str(), stderr);
+}
+
+void Run::write_json(const std::string& name, const Json& json) const { write_file(where / name, dumped(json)); }
+
+double Run::seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); }
+
+void Run::finish(const Json& metrics, const std::vector<Table>& tables, Report report) const {
+    write_json("metrics.json", metrics);
+    report.add_details("Settings", config).add_details("Environment", env).write(where / "report.html");
+    if (is_json) {
+        std::fputs(dumped(metrics).c_str(), stdout);
+    } else {
+        for (size_t i = 0; i < tables.size(); ++i) std::printf("%s%s", i == 0 ? "" : "\n", tables[i].text().c_str());
+    }
+    std::fflush(stdout);
+    if (!is_quiet) std::fprintf(stderr, "report: %s\n", (where / "report.html").c_str());
+}
+
+}  // namespace koine

@@ -1,0 +1,28 @@
+// The outside of every experiment: switches in, exit code out, and Ctrl-C turned into a checkpoint.
+#pragma once
+#include <filesystem>
+#include <functional>
+
+#include "experiments/common/flags.h"
+
+namespace koine {
+
+/// Thrown by a training loop that saw interrupted() and has written its checkpoint: exit code 130.
+struct Interrupted : Error {
+    explicit Interrupted(const std::filesystem::path& run_folder);
+};
+
+/// The run ended, but a number that it must show is out of its bounds: exit code 5.
+struct CheckError : Error {
+    using Error::Error;
+};
+
+/// True once SIGINT or SIGTERM has arrived. A second signal ends the program at once.
+bool interrupted();
+
+/// A whole main(): reads the switches into `flags`, sets the number of threads, runs `body` and returns the exit code:
+/// 0 done, 1 failed, 2 usage, 3 data missing or corrupt, 4 device missing, 5 not finite or a failed check, 130
+/// interrupted. An error becomes one line on stderr, `NAME: error: what is wrong`.
+int run_main(Flags& flags, int argc, const char* const* argv, const std::function<void()>& body);
+
+}  // namespace koine

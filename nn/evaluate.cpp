@@ -1,0 +1,100 @@
+#include "nn/evaluate.h"
+
+#include <cmath>
+
+namespace koine {
+
+Tensor apply_in_batches(const Tensor& x, const std::function<Var(const Var&)>& f, int64_t batch) {
+    if (x.shape.rank < 1 || x.shape[0] < 1)
+        throw ShapeError("apply_in_batches: x " + x.shape.str() + "; want [N, *] with N >= 1");
+    if (batch < 1) throw ValueError("apply_in_batches: a batch of " + std::to_string(batch) + "; want 1 or more");
+    const NoGrad no_grad;
+    std::vector<Var> parts;
+    for (int64_t begin = 0; begin < x.shape[0]; begin += batch) {
+        parts.push_back(f(Var(x.slice(0, begin, std::min(begin + batch, x.shape[0])))));
+    }
+    return concat(parts, 0).value;
+}
+
+namespace {
+
+constexpr int64_t kWindow = 11;
+
+// The weights of SSIM's window along one axis; the window is their outer product.
+std::vector<double> gaussian_window() {
+    std::vector<double> weights(kWindow);
+    double sum = 0;
+    for (int64_t i = 0; i < kWindow; i++) {
+        const double distance = double(i) - double(kWindow / 2);
+        sum += weights[size_t(i)] = std::exp(-distance * distance / (2 * 1.5 * 1.5));
+    }
+    for (double& w : weights) w /= sum;
+    return weights;
+}
+
+// The weighted mean of f(row, column) over every window that fits into h x w: [h - 10, w - 10]. Columns, then rows.
+template <class F>
+std::vector<double> windowed_means(int64_t h, int64_t w, const std::vector<double>& weights, F f) {
+    const int64_t out_h = h - kWindow + 1, out_w = w - kWindow + 1;
+    std::vector<double> lines(static_cast<size_t>(h * out_w)), means(static_cast<size_t>(out_h * out_w));
+    for (int64_t i = 0; i < h; i++)
+        for (int64_t j = 0; j < out_w; j++)
+            for (int64_t k = 0; k < kWindow; k++) lines[size_t(i * out_w + j)] += weights[size_t(k)] * f(i, j + k);
+    for (int64_t i = 0; i < out_h; i++)
+        for (int64_t j = 0; j < out_w; j++)
+            for (int64_t k = 0; k < kWindow; k++)
+                means[size_t(i * out_w + j)] += weights[size_t(k)] * lines[size_t((i + k) * out_w + j)];
+    return means;
+}
+
+// SSIM of one channel of one image: a and b point to its first pixel, `step` numbers from one pixel to the next.
+double ssim(const real* a, const real* b, int64_t h, int64_t w, int64_t step, const std::vector<double>& weights) {
+    const auto at = [=](const real* image, int64_t i, int64_t j) { return double(image[(i * w + j) * step]); };
+    const auto mean = [&](auto f) { return windowed_means(h, w, weights, f); };
+    const std::vector<double> ma = mean([&](int64_t i, int64_t j) { return at(a, i, j); });
+    const std::vector<double> mb = mean([&](int64_t i, int64_t j) { return at(b, i, j); });
+    const std::vector<double> maa = mean([&](int64_t i, int64_t j) { return at(a, i, j) * at(a, i, j); });
+    const std::vector<double> mbb = mean([&](int64_t i, int64_t j) { return at(b, i, j) * at(b, i, j); });
+    const std::vector<double> mab = mean([&](int64_t i, int64_t j) { return at(a, i, j) * at(b, i, j); });
+    const double c1 = 0.01 * 0.01, c2 = 0.03 * 0.03;
+    double sum = 0;
+    for (size_t i = 0; i < ma.size(); i++) {
+        const double var_a = maa[i] - ma[i] * ma[i], var_b = mbb[i] - mb[i] * mb[i],
+                     covariance = mab[i] - ma[i] * mb[i];
+        sum += (2 * ma[i] * mb[i] + c1) * (2 * covariance + c2) /
+               ((ma[i] * ma[i] + mb[i] * mb[i] + c1) * (var_a + var_b + c2));
+    }
+    return sum / double(ma.size());
+}
+
+}  // namespace
+
+ImageScores compare_images(const Tensor& y, const Tensor& target) {
+    const Shape& s = y.shape;
+    if (s.rank != 4 || !(target.shape == s) || s[0] < 1 || s[1] < kWindow || s[2] < kWindow || s[3] < 1) {
+        throw ShapeError("compare_images: " + s.str() + " and " + target.shape.str() +
+                         "; want the same [N, H, W, C], H and W of 11 or more");
+    }
+    const Tensor a = y.to(Device::cpu).contiguous(), b = target.to(Device::cpu).contiguous();
+    const std::vector<double> weights = gaussian_window();
+    const int64_t n_pixels = s[1] * s[2] * s[3];
+    std::vector<ImageScores> scores(static_cast<size_t>(s[0]));
+    for_tasks(Device::cpu, s[0], [&](int64_t n) {
+        const real *image = a.data() + n * n_pixels, *other = b.data() + n * n_pixels;
+        ImageScores& score = scores[size_t(n)];
+        for (int64_t i = 0; i < n_pixels; i++)
+            score.mse += double(image[i] - other[i]) * double(image[i] - other[i]) / double(n_pixels);
+        score.psnr = -10 * std::log10(std::max(score.mse, 1e-10));
+        for (int64_t c = 0; c < s[3]; c++)
+            score.ssim += ssim(image + c, other + c, s[1], s[2], s[3], weights) / double(s[3]);
+    });
+    ImageScores mean;
+    for (const ImageScores& score : scores) {
+        mean.mse += score.mse / double(s[0]);
+        mean.psnr += score.psnr / double(s[0]);
+        mean.ssim += score.ssim / double(s[0]);
+    }
+    return mean;
+}
+
+}  // namespace koine

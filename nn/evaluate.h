@@ -1,0 +1,24 @@
+// How well a model does: running it over a whole data set, and comparing images.
+#pragma once
+#include <functional>
+
+#include "autograd/ops.h"
+
+namespace koine {
+
+/// f applied to the rows of x[N, ...], `batch` at a time, under NoGrad, the results joined along axis 0. The caller
+/// sets eval mode. Throws ShapeError for no rows, ValueError unless batch >= 1.
+Tensor apply_in_batches(const Tensor& x, const std::function<Var(const Var&)>& f, int64_t batch = 500);
+
+struct ImageScores {
+    double mse = 0;  ///< mean squared error over all pixels
+    double psnr =
+        0;  ///< peak signal-to-noise ratio in dB for a peak of 1: mean over images of -10 log10(mse), at most 100
+    double ssim = 0;  ///< structural similarity, at most 1: Wang et al. 2004, mean over images, channels and windows
+};
+/// Scores of y[N, H, W, C] against target, both in [0, 1]. SSIM has the paper's Gaussian window of 11 x 11, sigma 1.5,
+/// at every place where it fits, with K1 = 0.01, K2 = 0.03 and biased variances. Throws ShapeError unless the shapes
+/// agree, N >= 1 and the images are at least 11 x 11.
+ImageScores compare_images(const Tensor& y, const Tensor& target);
+
+}  // namespace koine

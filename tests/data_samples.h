@@ -1,0 +1,150 @@
+// What the tests of data/ share: a scratch folder, small files made in memory, and the damage that is done to them.
+#pragma once
+#include <zlib.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tests/catch.h"
+
+namespace koine::testing {
+
+using Bytes = std::vector<uint8_t>;
+
+inline Bytes bytes_of(const std::string& text) { return Bytes(text.begin(), text.end()); }
+
+inline Bytes operator+(Bytes a, const Bytes& b) {
+    a.insert(a.end(), b.begin(), b.end());
+    return a;
+}
+
+/// One gzip member.
+inline Bytes gzipped(const Bytes& contents, int level = 6) {
+    z_stream stream{};
+    deflateInit2(&stream, level, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
+    Bytes out(deflateBound(&stream, uLong(contents.size())));
+    stream.next_in = const_cast<Bytef*>(contents.data());
+    stream.avail_in = uInt(contents.size());
+    stream.next_out = out.data();
+    stream.avail_out = uInt(out.size());
+    deflate(&stream, Z_FINISH);
+    out.resize(stream.total_out);
+    deflateEnd(&stream);
+    return out;
+}
+
+/// An IDX file of unsigned bytes: header for `extents`, then `values`.
+inline Bytes idx_bytes(const std::vector<uint32_t>& extents, const Bytes& values) {
+    Bytes out = {0, 0, 8, uint8_t(extents.size())};
+    for (uint32_t extent : extents) {
+        for (int shift : {24, 16, 8, 0}) out.push_back(uint8_t(extent >> shift));
+    }
+    return out + values;
+}
+
+/// A folder of its own, removed with everything in it.
+struct ScratchFolder {
+    ScratchFolder() {
+        std::string pattern = (std::filesystem::temp_directory_path() / "koine-test-XXXXXX").string();
+        path = mkdtemp(pattern.data()) ? pattern : throw Error("no scratch folder");
+    }
+    ~ScratchFolder() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path, ignored);
+    }
+    ScratchFolder(const ScratchFolder&) = delete;
+    ScratchFolder& operator=(const ScratchFolder&) = delete;
+
+    std::string operator/(const std::string& name) const { return path + "/" + name; }
+    /// Writes a file, making the folders above it, and returns its path.
+    std::string write(const std::string& name, const Bytes& contents) const {
+        const std::filesystem::path file = path + "/" + name;
+        std::filesystem::create_directories(file.parent_path());
+        std::ofstream(file, std::ios::binary)
+            .write(reinterpret_cast<const char*>(contents.data()), std::streamsize(contents.size()));
+        return file.string();
+    }
+
+    std::string path;
+};
+
+/// The whole file, empty when there is none.
+inline Bytes contents_of(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    return Bytes(std::istreambuf_iterator<char>(in), {});
+}
+
+/// Sets an environment variable, and sets it back. An empty value counts as unset in this project.
+struct ScopedEnvironment {
+    ScopedEnvironment(std::string name_, const std::string& value) : name(std::move(name_)) {
+        const char* now = std::getenv(name.c_str());
+        was_set = now != nullptr;
+        if (now) before = now;
+        setenv(name.c_str(), value.c_str(), 1);
+    }
+    ~ScopedEnvironment() { was_set ? setenv(name.c_str(), before.c_str(), 1) : unsetenv(name.c_str()); }
+    std::string name, before;
+    bool was_set;
+};
+
+/// The kind of the DataError that a call throws, and "" when it throws none. Anything else it throws goes through.
+inline std::string kind_of(const std::function<void()>& call) {
+    try {
+        call();
+    } catch (const DataError& error) {
+        return error.kind;
+    }
+    return "";
+}
+
+/// A number in a file, stored big- or little-endian.
+struct LengthField {
+    size_t offset;
+    int n_bytes;
+    bool is_big_endian;
+};
+
+/// The generic sweep (catalogue of bad inputs, "Generic sweep per valid sample"): every cut, every bit of the first
+/// `header` bytes flipped, every length field at its extremes, one byte too many. `parse` must return or throw a
+/// DataError, nothing else; it must refuse every cut when `refuses_cuts`. Returns how many inputs were refused.
+inline int sweep(const Bytes& good, size_t header, const std::vector<LengthField>& fields, bool refuses_cuts,
+                 const std::function<void(const Bytes&)>& parse) {
+    int n_refused = 0;
+    const auto is_refused = [&](const Bytes& input) {
+        const bool refused = !kind_of([&] { parse(input); }).empty();
+        n_refused += refused;
+        return refused;
+    };
+    REQUIRE_FALSE(is_refused(good));
+    for (size_t n = 0; n < good.size(); n++) {
+        const bool refused = is_refused(Bytes(good.begin(), good.begin() + std::ptrdiff_t(n)));
+        if (refuses_cuts && !refused) FAIL_CHECK("cut after " << n << " of " << good.size() << " bytes, and accepted");
+    }
+    for (size_t bit = 0; bit < 8 * header; bit++) {
+        Bytes flipped = good;
+        flipped[bit / 8] ^= uint8_t(1 << (bit % 8));
+        is_refused(flipped);
+    }
+    for (const LengthField& field : fields) {
+        for (uint64_t value :
+             {uint64_t{0}, uint64_t{1}, uint64_t{1} << 31, uint64_t{1} << 63, UINT64_MAX, UINT64_MAX >> 1}) {
+            Bytes changed = good;
+            for (int i = 0; i < field.n_bytes; i++) {
+                const int shift = 8 * (field.is_big_endian ? field.n_bytes - 1 - i : i);
+                changed[field.offset + size_t(i)] = uint8_t(value >> shift);
+            }
+            is_refused(changed);
+        }
+    }
+    for (int byte = 0; byte < 256; byte++) is_refused(good + Bytes{uint8_t(byte)});
+    return n_refused;
+}
+
+}  // namespace koine::testing

