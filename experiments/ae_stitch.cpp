@@ -138,9 +138,9 @@ int main(int argc, char** argv) {
     Config config;
     return run_main(config, argc, argv, [&] {
         const ImageSet data = load_images(config.data_set, data_options(config));
+        const Anchors anchors = choose_anchors(config.anchor_strategy, config.n_anchors, uint64_t(config.seed), data);
         Run run(config, image_run_info(config, data));
-        const Anchors anchors =
-            choose_anchors(config.anchor_strategy, config.n_anchors, uint64_t(config.seed), data, run);
+        record_anchors(run, data, anchors);
         Progress progress(config.quiet, 2 * config.n_models * config.epochs, data.train.size());
         const Stitching absolute = stitch("absolute", Tensor(), config, data, run, progress);
         const Stitching relative = stitch("relative", anchors.images, config, data, run, progress);

@@ -1,5 +1,7 @@
 #include "tensor/conv.h"
 
+#include <omp.h>
+
 #include <string>
 
 #include "tensor/gemm.h"
@@ -115,37 +117,58 @@ struct Scratch {
     real* data() const { return static_cast<real*>(storage.ptr); }
 };
 
-// ---- a few images at a time ----------------------------------------------------------------------------------------------
+// ---- a few images at a time ----------------------------------------------------------------------------------------
 
-// f(first, count) for runs of images whose patches fill about half of a core's second-level cache.
+// The patches of a run of images: about half of a core's second-level cache, at least one image.
+int64_t images_per_run(Device device, const ConvShape& s) {
+    const int64_t run_bytes = device == Device::cpu ? 512 * 1024 : 256 * 1024 * 1024;
+    const int64_t image_bytes = std::max<int64_t>(s.pixels_out() * s.patch() * int64_t(sizeof(real)), 1);
+    return std::clamp<int64_t>(run_bytes / image_bytes, 1, std::max<int64_t>(s.n, 1));
+}
+
+// Room for the patches of one run for each thread that may ask for it. Taken before the tasks begin, so that what the
+// pool must hold does not depend on how many of them happen to run at once.
+struct PatchScratch {
+    PatchScratch(Device device, const ConvShape& s)
+        : n_slices(device == Device::cpu && !in_task ? omp_get_max_threads() : 1),
+          slice((images_per_run(device, s) * s.pixels_out() * s.patch() + 63) / 64 * 64),
+          all(device, n_slices * slice) {}
+    /// The calling thread's.
+    real* mine() const { return all.data() + (n_slices == 1 ? 0 : omp_get_thread_num()) * slice; }
+
+    int64_t n_slices, slice;
+    Scratch all;
+};
+
+// f(first, count) for runs of images, as tasks.
 template <class F>
 void for_image_runs(Device device, const ConvShape& s, F f) {
-    const int64_t kRunBytes = device == Device::cpu ? 512 * 1024 : 256 * 1024 * 1024;
-    const int64_t image_bytes = std::max<int64_t>(s.pixels_out() * s.patch() * int64_t(sizeof(real)), 1);
-    const int64_t count = std::clamp<int64_t>(kRunBytes / image_bytes, 1, std::max<int64_t>(s.n, 1));
+    const int64_t count = images_per_run(device, s);
     for_tasks(device, (s.n + count - 1) / count, [&](int64_t i) { f(i * count, std::min(count, s.n - i * count)); });
 }
 
 void forward_by_patches(Device device, const ConvShape& s, const real* x, const real* w, real* y,
                         const RowsDone& done) {
+    const PatchScratch scratch(device, s);
     for_image_runs(device, s, [&](int64_t first, int64_t count) {
         const int64_t row = first * s.pixels_out(), n_rows = count * s.pixels_out();
-        const Scratch patches(device, n_rows * s.patch());
-        for_rows(device, n_rows, s.patch(), PatchRow{patches.data(), x + first * s.pixels_in() * s.c, s});
-        gemm(device, n_rows, s.o, s.patch(), 1, {patches.data(), s.patch()}, {w, s.patch(), Op::transposed}, 0,
-             y + row * s.o, s.o);
+        real* patches = scratch.mine();
+        for_rows(device, n_rows, s.patch(), PatchRow{patches, x + first * s.pixels_in() * s.c, s});
+        gemm(device, n_rows, s.o, s.patch(), 1, {patches, s.patch()}, {w, s.patch(), Op::transposed}, 0, y + row * s.o,
+             s.o);
         if (done) done(row, n_rows);
     });
 }
 
 void input_grad_by_gather(Device device, const ConvShape& s, const real* dy, const real* w, real beta, real* dx,
                           const RowsDone& done) {
+    const PatchScratch scratch(device, s);
     for_image_runs(device, s, [&](int64_t first, int64_t count) {
         const int64_t n_rows = count * s.pixels_out(), pixel = first * s.pixels_in(), n_pixels = count * s.pixels_in();
-        const Scratch patches(device, n_rows * s.patch());
-        gemm(device, n_rows, s.patch(), s.o, 1, {dy + first * s.pixels_out() * s.o, s.o}, {w, s.patch()}, 0,
-             patches.data(), s.patch());
-        for_rows(device, n_pixels, s.patch(), GatherRow{dx + pixel * s.c, patches.data(), s, beta});
+        real* patches = scratch.mine();
+        gemm(device, n_rows, s.patch(), s.o, 1, {dy + first * s.pixels_out() * s.o, s.o}, {w, s.patch()}, 0, patches,
+             s.patch());
+        for_rows(device, n_pixels, s.patch(), GatherRow{dx + pixel * s.c, patches, s, beta});
         if (done) done(pixel, n_pixels);
     });
 }
@@ -170,21 +193,20 @@ void weight_grad_by_patches(Device device, const ConvShape& s, const real* x, co
         std::clamp<int64_t>(s.n * s.pixels_out() / 256, 1, std::min<int64_t>(32, std::max<int64_t>(s.n, 1)));
     const int64_t per_group = (s.n + n_groups - 1) / n_groups;
     const Scratch parts(device, n_groups * n_weights);
+    const PatchScratch scratch(device, s);
     for_tasks(device, n_groups, [&](int64_t g) {
-        const int64_t begin = std::min(g * per_group, s.n);
-        ConvShape group = s;
-        group.n = std::min(per_group, s.n - begin);
+        const int64_t end = std::min((g + 1) * per_group, s.n);
         real* part = parts.data() + g * n_weights;
-        if (group.n == 0) return for_each(device, n_weights, AddGroups{part, nullptr, 0, 0, 0});
-        bool is_first = true;
-        for_image_runs(device, group, [&](int64_t first, int64_t count) {
-            const int64_t image = begin + first, n_rows = count * s.pixels_out();
-            const Scratch patches(device, n_rows * s.patch());
-            for_rows(device, n_rows, s.patch(), PatchRow{patches.data(), x + image * s.pixels_in() * s.c, s});
-            gemm(device, s.o, s.patch(), n_rows, 1, {dy + image * s.pixels_out() * s.o, s.o, Op::transposed},
-                 {patches.data(), s.patch()}, is_first ? 0 : 1, part, s.patch());
-            is_first = false;
-        });
+        real* patches = scratch.mine();
+        real part_beta = 0;
+        for_each(device, end <= g * per_group ? n_weights : 0, AddGroups{part, nullptr, 0, 0, 0});  // no image left
+        for (int64_t first = g * per_group; first < end; first += images_per_run(device, s)) {
+            const int64_t count = std::min(images_per_run(device, s), end - first), n_rows = count * s.pixels_out();
+            for_rows(device, n_rows, s.patch(), PatchRow{patches, x + first * s.pixels_in() * s.c, s});
+            gemm(device, s.o, s.patch(), n_rows, 1, {dy + first * s.pixels_out() * s.o, s.o, Op::transposed},
+                 {patches, s.patch()}, part_beta, part, s.patch());
+            part_beta = 1;
+        }
     });
     for_each(device, n_weights, AddGroups{dw, parts.data(), n_weights, n_groups, beta}, n_groups);
 }

@@ -35,8 +35,7 @@ const std::vector<std::string>& anchor_strategies() {
     return names;
 }
 
-Anchors choose_anchors(const std::string& strategy, int64_t count, uint64_t seed, const ImageSet& data,
-                       const Run& run) {
+Anchors choose_anchors(const std::string& strategy, int64_t count, uint64_t seed, const ImageSet& data) {
     std::vector<int32_t> rows;
     if (strategy == "per-class") {
         if (count % data.n_classes != 0) {
@@ -52,16 +51,19 @@ Anchors choose_anchors(const std::string& strategy, int64_t count, uint64_t seed
     } else {
         rows = uniform_anchors(data.train.size(), count, seed);
     }
-    Anchors anchors{strategy, {}, gather_rows(data.train.images, rows)};
+    Anchors anchors{strategy, seed, {}, gather_rows(data.train.images, rows)};
     for (int32_t row : rows) anchors.ids.push_back(data.train.ids[size_t(row)]);
+    return anchors;
+}
+
+void record_anchors(const Run& run, const ImageSet& data, const Anchors& anchors) {
     run.write_json("anchors.json", {{"data_set", data.name},
                                     {"source", data.source},
                                     {"hash", data.hash},
                                     {"split", "train"},
-                                    {"seed", seed},
-                                    {"strategy", strategy},
+                                    {"seed", anchors.seed},
+                                    {"strategy", anchors.strategy},
                                     {"ids", anchors.ids}});
-    return anchors;
 }
 
 }  // namespace koine

@@ -4,7 +4,7 @@ namespace koine {
 
 void TrainState::add(const std::string& model, double loss, int64_t n) {
     if (!std::isfinite(loss)) {
-        throw NonFiniteError(model + ": the loss is " + std::to_string(loss) + " at epoch " +
+        throw NonFiniteError(model + ": the loss is " + (std::isnan(loss) ? "nan" : "infinite") + " at epoch " +
                              std::to_string(epoch + 1) + ", batch " + std::to_string(batch + 1) +
                              "; the last good checkpoint is kept. KOINE_ANOMALY=1 names the first op that fails");
     }
