@@ -135,16 +135,16 @@ OP_VALUES := build/op_values.txt
 
 # Both precisions: the float64 build checks gradients and writes every op's values, the float build compares its own.
 test: $(BUILD)/koine_tests
-	@$(SUBMAKE) REAL=double CUDA=0 SAN=0 $(DOUBLE)/koine_tests
+	+@$(SUBMAKE) REAL=double CUDA=0 SAN=0 $(DOUBLE)/koine_tests
 	@KOINE_OP_VALUES=$(OP_VALUES) $(DOUBLE)/koine_tests --use-colour no
 	@KOINE_OP_VALUES=$(OP_VALUES) $(BUILD)/koine_tests --use-colour no
 
 gradcheck:
-	@$(SUBMAKE) REAL=double CUDA=0 SAN=0 $(DOUBLE)/koine_tests
+	+@$(SUBMAKE) REAL=double CUDA=0 SAN=0 $(DOUBLE)/koine_tests
 	@KOINE_GRADCHECK_REPORT=1 $(DOUBLE)/koine_tests "[gradcheck]"
 
 sanitize:
-	@$(SUBMAKE) CUDA=0 SAN=1 build/float-$(ARCH)-san/koine_tests
+	+@$(SUBMAKE) CUDA=0 SAN=1 build/float-$(ARCH)-san/koine_tests
 	@build/float-$(ARCH)-san/koine_tests --use-colour no
 
 # Every experiment once, end to end, on generated data.
@@ -161,7 +161,7 @@ bench: $(BUILD)/koine_bench
 
 # Every file through nvcc, linked; no GPU needed: the programs run their CPU path.
 cuda-compile:
-	@$(SUBMAKE) CUDA=1 CUDA_ARCH=sm_80 BIN=build/$(REAL)-$(ARCH)-cuda/experiments all build/$(REAL)-$(ARCH)-cuda/koine_tests
+	+@$(SUBMAKE) CUDA=1 CUDA_ARCH=sm_80 BIN=build/$(REAL)-$(ARCH)-cuda/experiments all build/$(REAL)-$(ARCH)-cuda/koine_tests
 	@build/$(REAL)-$(ARCH)-cuda/koine_tests --use-colour no "[ops]"
 
 clean:

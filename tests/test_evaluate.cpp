@@ -50,8 +50,11 @@ TEST_CASE("an image scores best against itself", "[nn][evaluate]") {
 }
 
 TEST_CASE("images that cannot be compared are refused", "[nn][evaluate][errors]") {
-    const auto compare = [](const Shape& y, const Shape& target) { compare_images(Tensor::zeros(y), Tensor::zeros(target)); };
-    CHECK_ERROR(compare({1, 11, 11, 1}, {1, 11, 12, 1}), ShapeError, "[1, 11, 11, 1] and [1, 11, 12, 1]; want the same [N, H, W, C]");
+    const auto compare = [](const Shape& y, const Shape& target) {
+        compare_images(Tensor::zeros(y), Tensor::zeros(target));
+    };
+    CHECK_ERROR(compare({1, 11, 11, 1}, {1, 11, 12, 1}), ShapeError,
+                "[1, 11, 11, 1] and [1, 11, 12, 1]; want the same [N, H, W, C]");
     CHECK_ERROR(compare({1, 11, 10, 1}, {1, 11, 10, 1}), ShapeError, "H and W of 11 or more");
     CHECK_ERROR(compare({1, 10, 11, 1}, {1, 10, 11, 1}), ShapeError, "H and W of 11 or more");
     CHECK_ERROR(compare({0, 11, 11, 1}, {0, 11, 11, 1}), ShapeError, "[0, 11, 11, 1]");
@@ -84,10 +87,12 @@ TEST_CASE("batches together give what one pass gives", "[nn][evaluate]") {
 
 TEST_CASE("what cannot be cut into batches is refused", "[nn][evaluate][errors]") {
     const auto same = [](const Var& x) { return x; };
-    CHECK_ERROR(apply_in_batches(Tensor::zeros({3, 2}), same, 0), ValueError, "apply_in_batches: a batch of 0; want 1 or more");
+    CHECK_ERROR(apply_in_batches(Tensor::zeros({3, 2}), same, 0), ValueError,
+                "apply_in_batches: a batch of 0; want 1 or more");
     CHECK_ERROR(apply_in_batches(Tensor::zeros({0, 2}), same), ShapeError, "x [0, 2]; want [N, *] with N >= 1");
     CHECK_ERROR(apply_in_batches(Tensor::zeros({}), same), ShapeError, "x []; want [N, *]");
     // What f throws comes out, and NoGrad ends.
-    CHECK_ERROR(apply_in_batches(Tensor::zeros({3, 2}), [](const Var& x) { return linear(x, x, Var()) + Var(); }), Error, "undefined");
+    CHECK_ERROR(apply_in_batches(Tensor::zeros({3, 2}), [](const Var& x) { return linear(x, x, Var()) + Var(); }),
+                Error, "undefined");
     CHECK(!NoGrad::is_active());
 }

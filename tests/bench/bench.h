@@ -1,0 +1,41 @@
+// What the parts of koine_bench share: the clock, and the form of a result.
+#pragma once
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+namespace koine::bench {
+
+/// Seconds that f() takes.
+template <class F>
+double seconds(F&& f) {
+    const auto begin = std::chrono::steady_clock::now();
+    f();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+/// The median of the seconds of n calls.
+template <class F>
+double median_seconds(int n, F&& f) {
+    std::vector<double> times;
+    for (int i = 0; i < n; i++) times.push_back(seconds(f));
+    std::nth_element(times.begin(), times.begin() + n / 2, times.end());
+    return times[size_t(n / 2)];
+}
+
+/// One result, as run.sh and peer.py know it: workload, quantity, value.
+inline void print_result(const std::string& workload, const char* quantity, double value) {
+    std::printf("%s %s %.4f\n", workload.c_str(), quantity, value);
+    std::fflush(stdout);
+}
+
+void bench_ops();     ///< every row of the op table, in us
+void bench_gemm();    ///< square products
+void bench_mlp();     ///< a step of a fully connected auto-encoder
+void bench_ae();      ///< a step of the relative auto-encoder of experiments/ae_stitch.cpp
+void bench_cnn();     ///< a step of a classifier of 32 x 32 colour images
+void print_losses();  ///< the first losses of mlp and ae, whose weights come from a formula: a peer must have the same
+
+}  // namespace koine::bench

@@ -1,0 +1,57 @@
+// koine_bench: how long ops, products and training steps take.
+//
+//   koine_bench [ops] [gemm] [mlp] [ae] [cnn] [losses]      all but losses when nothing is named
+//
+// Products and steps are printed as "workload quantity value", `ours` in ms. `make bench` puts PyTorch beside them.
+#include <omp.h>
+
+#include <cstring>
+#include <exception>
+
+#include "tensor/gemm.h"
+#include "tests/bench/bench.h"
+
+namespace koine::bench {
+namespace {
+
+struct Part {
+    const char* name;
+    void (*run)();
+};
+constexpr Part kParts[] = {{"ops", bench_ops}, {"gemm", bench_gemm}, {"mlp", bench_mlp},
+                           {"ae", bench_ae},   {"cnn", bench_cnn},   {"losses", print_losses}};
+
+const Part* find(const char* name) {
+    const auto part =
+        std::find_if(std::begin(kParts), std::end(kParts), [&](const Part& p) { return !std::strcmp(p.name, name); });
+    return part == std::end(kParts) ? nullptr : part;
+}
+
+int run(int argc, char** argv) {
+    for (int i = 1; i < argc; i++) {
+        if (!find(argv[i])) {
+            std::fprintf(stderr, "koine_bench: there is no %s; want ops, gemm, mlp, ae, cnn or losses\n", argv[i]);
+            return 2;
+        }
+    }
+    std::printf("# koine_bench: %d threads, %s\n", omp_get_max_threads(), blas_description());
+    for (int i = 1; i < argc; i++) find(argv[i])->run();
+    if (argc == 1) {
+        for (const Part& part : kParts) {
+            if (part.run != print_losses) part.run();
+        }
+    }
+    return 0;
+}
+
+}  // namespace
+}  // namespace koine::bench
+
+int main(int argc, char** argv) {
+    try {
+        return koine::bench::run(argc, argv);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "koine_bench: %s\n", error.what());
+        return 1;
+    }
+}
