@@ -128,7 +128,7 @@ doctor:
 
 # ---- tests ---------------------------------------------------------------------------------------------------------
 # Passive waiting: on a busy machine a spinning OpenMP thread turns a 32 us loop into 8 ms.
-export OMP_WAIT_POLICY ?= passive
+PASSIVE   := OMP_WAIT_POLICY=passive
 SUBMAKE   := $(MAKE) --no-print-directory
 DOUBLE    := build/double-$(ARCH)
 OP_VALUES := build/op_values.txt
@@ -136,19 +136,20 @@ OP_VALUES := build/op_values.txt
 # Both precisions: the float64 build checks gradients and writes every op's values, the float build compares its own.
 test: $(BUILD)/koine_tests
 	+@$(SUBMAKE) REAL=double CUDA=0 SAN=0 $(DOUBLE)/koine_tests
-	@KOINE_OP_VALUES=$(OP_VALUES) $(DOUBLE)/koine_tests --use-colour no
-	@KOINE_OP_VALUES=$(OP_VALUES) $(BUILD)/koine_tests --use-colour no
+	@$(PASSIVE) KOINE_OP_VALUES=$(OP_VALUES) $(DOUBLE)/koine_tests --use-colour no
+	@$(PASSIVE) KOINE_OP_VALUES=$(OP_VALUES) $(BUILD)/koine_tests --use-colour no
 
 gradcheck:
 	+@$(SUBMAKE) REAL=double CUDA=0 SAN=0 $(DOUBLE)/koine_tests
-	@KOINE_GRADCHECK_REPORT=1 $(DOUBLE)/koine_tests "[gradcheck]"
+	@$(PASSIVE) KOINE_GRADCHECK_REPORT=1 $(DOUBLE)/koine_tests "[gradcheck]"
 
 sanitize:
 	+@$(SUBMAKE) CUDA=0 SAN=1 build/float-$(ARCH)-san/koine_tests
-	@build/float-$(ARCH)-san/koine_tests --use-colour no
+	@$(PASSIVE) build/float-$(ARCH)-san/koine_tests --use-colour no
 
 # Every experiment once, end to end, on generated data.
 smoke: $(PROGRAMS)
+	@rm -rf $(BUILD)/smoke
 	@for p in $(PROGRAMS); do \
 	  echo "  smoke    $$p"; \
 	  $$p --data-set synthetic --train-limit 300 --test-limit 60 --epochs 1 --out $(BUILD)/smoke/$$(basename $$p) --quiet || exit 1; \
@@ -162,7 +163,7 @@ bench: $(BUILD)/koine_bench
 # Every file through nvcc, linked; no GPU needed: the programs run their CPU path.
 cuda-compile:
 	+@$(SUBMAKE) CUDA=1 CUDA_ARCH=sm_80 BIN=build/$(REAL)-$(ARCH)-cuda/experiments all build/$(REAL)-$(ARCH)-cuda/koine_tests
-	@build/$(REAL)-$(ARCH)-cuda/koine_tests --use-colour no "[ops]"
+	@$(PASSIVE) build/$(REAL)-$(ARCH)-cuda/koine_tests --use-colour no "[ops]"
 
 clean:
 	rm -rf build $(PROGRAMS)

@@ -239,12 +239,9 @@ void for_tasks(Device device, int64_t n, F f) {
         }
         in_task = false;
     };
-    if (n == 1) {
-        task(0);  // a task all the same, so that what it calls takes the same path as beside others
-    } else {
+    // Also for a single task: inside a parallel region BLAS stays on one thread, outside it would start its own.
 #pragma omp parallel for schedule(dynamic, 1)
-        for (int64_t i = 0; i < n; i++) task(i);
-    }
+    for (int64_t i = 0; i < n; i++) task(i);
     if (error) std::rethrow_exception(error);
 }
 

@@ -2,7 +2,7 @@
 
 #include <cblas.h>
 
-#include <cstring>
+#include <cmath>
 
 #include "tensor/storage.h"
 
@@ -48,15 +48,16 @@ struct Tiles {
 // Below this much work one call is made, on the calling thread. OpenBLAS starts threads of its own only above 2^18
 // multiplications (its interface/gemm.c), so such a call is single-threaded too.
 constexpr int64_t kOneCall = 64 * 64 * 32;
-// Enough tiles for 16 threads with some left to balance, when each still has about 2 MFLOP to do.
-constexpr int64_t kTiles = 32, kTileWork = 1 << 20;
+// Enough tiles for 16 threads with some left to balance, when each still has about 8 MFLOP to do.
+constexpr int64_t kTiles = 32, kTileWork = 1 << 22;
 constexpr int64_t kMinTile = 48, kMinDepth = 1024;
 
 Tiles cut(int64_t m, int64_t n, int64_t k) {
     const int64_t wanted = std::clamp<int64_t>(m * n * k / kTileWork, 2, kTiles);
     Tiles t{m, n, k};
-    // Rows first: a tile of whole rows of C reads each row of A once.
-    const int64_t n_rows = std::clamp<int64_t>(m / kMinTile, 1, wanted);
+    // A is packed once per column of tiles and B once per row of them: about square tiles pack the least.
+    const int64_t square = std::lround(std::sqrt(double(wanted) * double(m) / double(n)));
+    const int64_t n_rows = std::clamp<int64_t>(std::min(square, m / kMinTile), 1, wanted);
     t.rows = divide_up(m, n_rows);
     const int64_t n_cols = std::clamp<int64_t>(std::min(n / kMinTile, wanted / n_rows), 1, wanted);
     t.cols = divide_up(n, n_cols);

@@ -13,7 +13,7 @@ pairs=${PAIRS:-7}
 workloads=${WORKLOADS:-ops gemm mlp ae cnn}
 peer=$(dirname "$0")/peer.py
 
-# Both programs on the same threads, which may spin: make's passive waiting is for tests on busy machines.
+# Both programs on the same threads, which may spin.
 unset OMP_WAIT_POLICY
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$(getconf _NPROCESSORS_ONLN)}" PYTHONDONTWRITEBYTECODE=1
 
