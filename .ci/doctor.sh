@@ -20,6 +20,10 @@ have_header() {  # NAME...: one of these headers in a usual place
     return 1
 }
 have_program() { command -v "$1" >/dev/null 2>&1; }
+# Not any cblas.h: netlib's has neither OpenBLAS's types nor its threads. Debian has a folder for each flavour.
+have_openblas() {
+    if [ $manager = apt ]; then have_header openblas-openmp/openblas_config.h; else have_header openblas/openblas_config.h openblas_config.h; fi
+}
 
 missing=""        # package names for the package manager
 missing_required=0
@@ -46,7 +50,7 @@ need() {
 
 say "Koine needs:"
 need required g++       "the compiler, C++20"                  g++                   gcc-c++         gcc            have_program "${CXX:-g++}"
-need required OpenBLAS  "matrix products, OpenMP flavour"      libopenblas-openmp-dev openblas-devel openblas       have_header openblas-openmp/cblas.h openblas/cblas.h cblas.h
+need required OpenBLAS  "matrix products, OpenMP flavour"      libopenblas-openmp-dev openblas-devel openblas       have_openblas
 need required zlib      "gzip files"                           zlib1g-dev            zlib-devel      zlib           have_header zlib.h
 need required libpng    "pictures"                             libpng-dev            libpng-devel    libpng         have_header png.h
 need required CLI11     "command-line switches"                libcli11-dev          cli11-devel     cli11          have_header CLI/CLI.hpp
@@ -78,7 +82,7 @@ say "  cores     $(nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null)"
 flavour=$(ls -d /usr/lib/*/openblas-openmp 2>/dev/null | head -n 1)
 if [ -n "$flavour" ] || [ -e /usr/lib64/libopenblaso.so ]; then
     say "  BLAS      OpenBLAS, OpenMP flavour: good"
-elif have_header cblas.h openblas/cblas.h; then
+elif have_openblas; then
     say "  BLAS      OpenBLAS, but not the OpenMP flavour: its threads will fight ours. Set OPENBLAS_NUM_THREADS=1"
 fi
 if echo 'int main() { return 0; }' | ${CXX:-g++} -fopenmp -x c++ - -o /dev/null 2>/dev/null; then
