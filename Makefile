@@ -73,7 +73,7 @@ endif
 LIB_SRC    := $(wildcard tensor/*.cpp autograd/*.cpp nn/*.cpp data/*.cpp)
 COMMON_SRC := $(wildcard experiments/common/*.cpp)
 TEST_SRC   := $(wildcard tests/*.cpp)
-BENCH_SRC  := $(wildcard tests/bench/*.cpp) tests/op_table.cpp
+BENCH_SRC  := $(wildcard tests/bench/*.cpp)
 PROGRAMS   := $(patsubst experiments/%.cpp,$(BIN)/%,$(wildcard experiments/*.cpp))
 objects     = $(patsubst %.cpp,$(BUILD)/%.o,$(1))
 

@@ -75,13 +75,25 @@ if [ "$mode" = --install ]; then
 fi
 if [ "$mode" = --quiet ]; then exit $missing_required; fi
 
+# The kernels that OpenBLAS chooses for this processor, asked from the library itself.
+blas_kernel() {
+    program=$(mktemp) || return
+    library=${flavour:+"-L$flavour -Wl,-rpath,$flavour -lopenblas"}
+    # shellcheck disable=SC2086  # a list of flags
+    echo '#include <cstdio>
+extern "C" char* openblas_get_corename();
+int main() { std::printf("Kernels: %s", openblas_get_corename()); }' |
+        ${CXX:-g++} -x c++ - -x none ${library:--lopenblaso} -o "$program" 2>/dev/null && "$program"
+    rm -f "$program"
+}
+
 say ""
 say "This machine:"
 say "  compiler  $(${CXX:-g++} --version 2>/dev/null | head -n 1)"
 say "  cores     $(nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null)"
 flavour=$(ls -d /usr/lib/*/openblas-openmp 2>/dev/null | head -n 1)
 if [ -n "$flavour" ] || [ -e /usr/lib64/libopenblaso.so ]; then
-    say "  BLAS      OpenBLAS, OpenMP flavour: good"
+    say "  BLAS      OpenBLAS, OpenMP flavour: good. $(blas_kernel)"
 elif have_openblas; then
     say "  BLAS      OpenBLAS, but not the OpenMP flavour: its threads will fight ours. Set OPENBLAS_NUM_THREADS=1"
 fi

@@ -13,10 +13,9 @@
 #include <vector>
 
 #include "tests/catch.h"
+#include "tests/scratch.h"
 
 namespace koine::testing {
-
-using Bytes = std::vector<uint8_t>;
 
 inline Bytes bytes_of(const std::string& text) { return Bytes(text.begin(), text.end()); }
 
@@ -49,50 +48,11 @@ inline Bytes idx_bytes(const std::vector<uint32_t>& extents, const Bytes& values
     return out + values;
 }
 
-/// A folder of its own, removed with everything in it.
-struct ScratchFolder {
-    ScratchFolder() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "koine-test-XXXXXX").string();
-        path = mkdtemp(pattern.data()) ? pattern : throw Error("no scratch folder");
-    }
-    ~ScratchFolder() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path, ignored);
-    }
-    ScratchFolder(const ScratchFolder&) = delete;
-    ScratchFolder& operator=(const ScratchFolder&) = delete;
-
-    std::string operator/(const std::string& name) const { return path + "/" + name; }
-    /// Writes a file, making the folders above it, and returns its path.
-    std::string write(const std::string& name, const Bytes& contents) const {
-        const std::filesystem::path file = path + "/" + name;
-        std::filesystem::create_directories(file.parent_path());
-        std::ofstream(file, std::ios::binary)
-            .write(reinterpret_cast<const char*>(contents.data()), std::streamsize(contents.size()));
-        return file.string();
-    }
-
-    std::string path;
-};
-
 /// The whole file, empty when there is none.
 inline Bytes contents_of(const std::string& path) {
     std::ifstream in(path, std::ios::binary);
     return Bytes(std::istreambuf_iterator<char>(in), {});
 }
-
-/// Sets an environment variable, and sets it back. An empty value counts as unset in this project.
-struct ScopedEnvironment {
-    ScopedEnvironment(std::string name_, const std::string& value) : name(std::move(name_)) {
-        const char* now = std::getenv(name.c_str());
-        was_set = now != nullptr;
-        if (now) before = now;
-        setenv(name.c_str(), value.c_str(), 1);
-    }
-    ~ScopedEnvironment() { was_set ? setenv(name.c_str(), before.c_str(), 1) : unsetenv(name.c_str()); }
-    std::string name, before;
-    bool was_set;
-};
 
 /// The kind of the DataError that a call throws, and "" when it throws none. Anything else it throws goes through.
 inline std::string kind_of(const std::function<void()>& call) {

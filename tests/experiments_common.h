@@ -11,50 +11,18 @@
 #include <vector>
 
 #include "experiments/common/flags.h"
+#include "tests/scratch.h"
 
 namespace koine::testing {
 
 /// A fresh folder, the working directory while it lives; gone afterwards.
-class TemporaryFolder {
+class TemporaryFolder : public ScratchFolder {
 public:
-    TemporaryFolder() {
-        std::string name = (std::filesystem::temp_directory_path() / "koine-XXXXXX").string();
-        if (mkdtemp(name.data()) == nullptr) throw Error("cannot make a temporary folder");
-        path = name;
-        std::filesystem::current_path(path);
-    }
-    ~TemporaryFolder() {
-        std::filesystem::current_path(before);
-        std::filesystem::remove_all(path);
-    }
-    TemporaryFolder(const TemporaryFolder&) = delete;
-    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-    std::filesystem::path path;
+    TemporaryFolder() { std::filesystem::current_path(path); }
+    ~TemporaryFolder() { std::filesystem::current_path(before); }
 
 private:
     std::filesystem::path before = std::filesystem::current_path();
-};
-
-/// An environment variable, set or (with null) unset while it lives.
-class EnvironmentVariable {
-public:
-    EnvironmentVariable(const char* name_, const char* value) : name(name_) {
-        const char* old = std::getenv(name);
-        was_set = old != nullptr;
-        if (was_set) before = old;
-        set(value);
-    }
-    ~EnvironmentVariable() { set(was_set ? before.c_str() : nullptr); }
-    EnvironmentVariable(const EnvironmentVariable&) = delete;
-    EnvironmentVariable& operator=(const EnvironmentVariable&) = delete;
-
-private:
-    void set(const char* value) const { value == nullptr ? unsetenv(name) : setenv(name, value, 1); }
-
-    const char* name;
-    bool was_set;
-    std::string before;
 };
 
 /// What reaches a file descriptor (1 or 2) while it lives.

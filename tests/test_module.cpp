@@ -13,8 +13,8 @@ std::vector<std::string> names_of(const StateDict& state) {
 }
 
 Tensor& part(StateDict& state, const std::string& name) {
-    for (auto& [n, tensor] : state) {
-        if (n == name) return tensor;
+    for (NamedTensor& named : state) {
+        if (named.name == name) return named.tensor;
     }
     throw ValueError("no part " + name);
 }

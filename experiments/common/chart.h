@@ -39,7 +39,8 @@ struct MatrixPanel {
 std::vector<Series> by_class(std::span<const real> points, std::span<const int32_t> labels,
                              const std::vector<std::string>& names);
 
-/// Each figure has its panels side by side, `n_columns` in a row, and one legend for the series of the first panel.
+/// Each figure has its panels side by side, `n_columns` in a row, and one legend for the series of the first panel;
+/// matrices share one colour scale.
 /// `path` ends in .svg; it is returned, or an empty path when gnuplot is missing or failed. All throw ShapeError for
 /// x and y, or rows and values, of different lengths, and DataError(IO).
 std::filesystem::path line_chart(const std::filesystem::path& path, const std::vector<Panel>& panels,

@@ -46,21 +46,32 @@ void check(const MatrixPanel& panel) {
     if (!fits) throw ShapeError("chart: the matrix '" + panel.title + "' wants one value per row name and column name");
 }
 
-// "column row fill 'number' ink" for every cell.
-std::string cells(const MatrixPanel& panel) {
+struct Extent {
     double low = std::numeric_limits<double>::infinity(), high = -low;
-    for (const auto& row : panel.values) {
-        for (const double v : row) {
-            if (!std::isfinite(v)) continue;
-            low = std::min(low, v);
-            high = std::max(high, v);
+};
+
+// Over all panels: equal numbers have equal colours throughout the figure.
+Extent extent_of(const std::vector<MatrixPanel>& panels) {
+    Extent e;
+    for (const MatrixPanel& panel : panels) {
+        for (const auto& row : panel.values) {
+            for (const double v : row) {
+                if (!std::isfinite(v)) continue;
+                e.low = std::min(e.low, v);
+                e.high = std::max(e.high, v);
+            }
         }
     }
+    return e;
+}
+
+// "column row fill 'number' ink" for every cell.
+std::string cells(const MatrixPanel& panel, const Extent& e) {
     std::string lines;
     for (size_t i = 0; i < panel.rows.size(); ++i) {
         for (size_t j = 0; j < panel.columns.size(); ++j) {
             const double v = panel.values[i][j];
-            const double t = std::isfinite(v) && high > low ? (v - low) / (high - low) : 0;
+            const double t = std::isfinite(v) && e.high > e.low ? (v - e.low) / (e.high - e.low) : 0;
             const unsigned fill = std::isfinite(v) ? blue(t) : kNoValue, ink = t > 0.55 ? kLightInk : kDarkInk;
             lines += std::to_string(j) + " " + std::to_string(i) + " " + std::to_string(fill) + " \"" +
                      fixed(v, panel.digits) + "\" " + std::to_string(ink) + "\n";
@@ -82,6 +93,7 @@ std::filesystem::path matrix_chart(const std::filesystem::path& path, const std:
         row_names = std::max(row_names, widest(panel.rows));
         column_names = std::max(column_names, widest(panel.columns));
     }
+    const Extent extent = extent_of(panels);
     const bool is_slanted = column_names > kCellWidth;
     Figure figure({.n_panels = static_cast<int>(panels.size()),
                    .n_columns = n_columns,
@@ -98,7 +110,7 @@ std::filesystem::path matrix_chart(const std::filesystem::path& path, const std:
     for (const MatrixPanel& panel : panels) {
         figure.next_panel(panel.title);
         figure.add(std::string("set xtics ") + (is_slanted ? "rotate by 30 right " : "") + ticks(panel.columns));
-        figure.add("set ytics " + ticks(panel.rows) + "$cells << EOD\n" + cells(panel) + "EOD\n");
+        figure.add("set ytics " + ticks(panel.rows) + "$cells << EOD\n" + cells(panel, extent) + "EOD\n");
         figure.add(
             "plot $cells using 1:2:(0.485):(0.475):3 with boxxyerror lc rgb variable, "
             "$cells using 1:2:4:5 with labels tc rgb variable\n");
