@@ -47,7 +47,6 @@ struct AutoEncoder : Module {
     Tensor anchors;  // [A, 28, 28, 1]; undefined in the absolute twin
     bool anchor_grad;
     Sequential encoder, decoder;
-
     AutoEncoder(Generator gen, const Tensor& anchors_, bool anchor_grad_)
         : anchors(anchors_),
           anchor_grad(anchor_grad_),
@@ -65,8 +64,7 @@ struct AutoEncoder : Module {
         const NoGrad no_grad;
         return encoder(Var(anchors));
     }
-    Var decode(const Var& c) { return decoder(c); }
-    Var forward(const Var& x) override { return decode(code(x)); }
+    Var forward(const Var& x) override { return decoder(code(x)); }
     void visit(Visitor& v) override {
         v("encoder", encoder);
         v("decoder", decoder);
@@ -79,6 +77,7 @@ void train(const std::string& name, AutoEncoder& model, uint64_t seed, const Con
     TrainState state;
     const auto checkpoint = run.checkpoint(name + ".safetensors");
     state.load(checkpoint, model, adam);  // there is one when the run is resumed
+    progress.skip(int64_t(state.epoch) * data.train.size() + int64_t(state.batch) * config.batch_size);
     while (int64_t(state.epoch) < config.epochs) {
         progress.start(name, int64_t(state.epoch) + 1, config.epochs);
         model.train();
@@ -118,12 +117,13 @@ Stitching stitch(const std::string& kind, const Tensor& anchors, const Config& c
     }
     Stitching s(kind, config.n_models);
     std::vector<uint32_t> before;
-    for (AutoEncoder& m : models) before.push_back(checksum(m.state()));
-    for (AutoEncoder& m : models)
+    for (AutoEncoder& m : models) {
+        before.push_back(checksum(m.state()));
         s.codes.push_back(apply_in_batches(data.test.images, [&](const Var& x) { return m.code(x); }));
+    }
     for (size_t i = 0; i < models.size(); i++) {
         for (size_t j = 0; j < models.size(); j++) {
-            const Tensor y = apply_in_batches(s.codes[i], [&](const Var& c) { return models[j].decode(c); });
+            const Tensor y = apply_in_batches(s.codes[i], [&](const Var& c) { return models[j].decoder(c); });
             s.add(i, j, y, data.test.images);
         }
     }

@@ -180,6 +180,16 @@ TEST_CASE("progress is a bar on a terminal, with colour unless NO_COLOR is set",
     CHECK(narrow.substr(start, narrow.find('\r', start) - start).size() <= 29);
 }
 
+TEST_CASE("the ETA leaves out what an earlier run has trained", "[experiments]") {
+    const Capture errors(2);
+    Progress progress(false, 2, 100);
+    progress.skip(100);
+    progress.start("relative-0", 2, 2);
+    progress.step(100, 0.25);
+    progress.done({{"loss", 0.25}});
+    CHECK(mentions(errors.text(), "ETA 0:00"));
+}
+
 TEST_CASE("the font has every printable letter, each different, blanks only for the blank", "[experiments]") {
     std::vector<std::string> shapes;
     for (char letter = ' '; letter <= '~'; ++letter) {
@@ -201,7 +211,7 @@ TEST_CASE("a PNG holds the pixels that were given", "[experiments]") {
     const TemporaryFolder temporary;
     Image image(7, 5, {1, 2, 3});
     image.fill(2, 1, 3, 2, {250, 0, 9});
-    image.fill(-5, -5, 6, 6, {7, 7, 7});      // what lies outside is left out
+    image.fill(-5, -5, 6, 6, {7, 7, 7});  // what lies outside is left out
     image.fill(6, 4, 100, 100, {8, 8, 8});
     image.write(-20, -20, "text", 3, {0, 0, 0});
     write_png("a.png", image);
@@ -228,8 +238,8 @@ TEST_CASE("a grid shows every tile, enlarged, under its label", "[experiments]")
     CHECK(is_grey(grid, left + 3, top + 3, 0));
     CHECK(is_grey(grid, left + 4, top, 128));
     CHECK(is_grey(grid, left + 14, top, 255));
-    CHECK(is_grey(grid, left + 19, top, 255));  // 2 is clamped
-    CHECK(is_grey(grid, left + 4, top + 10, 0));  // so is -1
+    CHECK(is_grey(grid, left + 19, top, 255));                           // 2 is clamped
+    CHECK(is_grey(grid, left + 4, top + 10, 0));                         // so is -1
     CHECK(at(grid, left, top + 10).r > 2 * at(grid, left, top + 10).g);  // NaN is red
     bool has_label = false;
     for (int x = 16; x < left; ++x) has_label = has_label || !is_grey(grid, x, top + 2, 255);

@@ -16,12 +16,14 @@ bool has_colour();
 
 class Progress {
 public:
-    /// `n_epochs` counts what is still to be trained, over all models, each of `n_samples` samples: the ETA spans them.
+    /// `n_epochs` counts over all models, each epoch of `n_samples` samples: the ETA spans them all.
     Progress(bool is_quiet, int64_t n_epochs, int64_t n_samples, std::string unit = "images");
     ~Progress();
     Progress(const Progress&) = delete;
     Progress& operator=(const Progress&) = delete;
 
+    /// n samples need no training: an earlier run has done it.
+    void skip(int64_t n) { n_total -= n; }
     /// An epoch begins: epoch 3 of 10 of the model "relative-0".
     void start(const std::string& model, int64_t epoch, int64_t of);
     /// n more samples were trained on. Redraws at most ten times a second, so it may be called after every batch.

@@ -1,6 +1,7 @@
 #include "experiments/common/stitching.h"
 
 #include <algorithm>
+#include <cctype>
 #include <nlohmann/json.hpp>
 
 #include "data/batches.h"
@@ -141,7 +142,9 @@ double Stitching::stitched() const {
 void report_stitching(const Run& run, const std::string& about, const ImageSet& data, const Anchors& anchors,
                       const Stitching& absolute, const Stitching& relative) {
     const Table table = table_of(absolute, relative);
-    Report report("Stitching auto-encoders", about + ". Data: " + data.source + ".");
+    std::string intro = about + ". Data: " + data.source + ".";
+    intro[0] = char(std::toupper(static_cast<unsigned char>(intro[0])));
+    Report report("Stitching auto-encoders", intro);
     report.add(table)
         .add_figure(draw_reconstructions(run, data, absolute, relative),
                     "Test images, and what encoder 0 with its own decoder and with decoder 1 makes of them.")
