@@ -60,7 +60,7 @@ DEPFLAGS   = -MMD -MP -MF $(@:.o=.d)
 ifeq ($(CUDA),1)
   # The same files through nvcc: `-x cu` compiles the kernels for the device, g++ compiles the rest with HOSTFLAGS.
   comma   := ,
-  COMPILE := $(NVCC) -x cu -std=c++20 -O3 -arch=$(CUDA_ARCH) --expt-relaxed-constexpr --extended-lambda \
+  COMPILE := $(NVCC) -x cu -std=c++20 -O3 -arch=$(CUDA_ARCH) --expt-relaxed-constexpr \
              $(foreach f,$(filter-out -Wshadow,$(HOSTFLAGS)),-Xcompiler $(f)) $(CPPFLAGS)
   LINK    := $(NVCC) -arch=$(CUDA_ARCH) $(foreach f,$(OPT) -fopenmp,-Xcompiler $(f))
   LIBS    := $(subst -Wl$(comma),-Xlinker ,$(subst -Wl$(comma)-rpath$(comma),-Xlinker -rpath -Xlinker ,$(LIBS))) -lcublas

@@ -1,7 +1,7 @@
-// Three templates that lift a struct of scalar functions to an op with gradient, on both devices:
-//   map     y = f(x)                              F::f(x), F::df(x, y)
-//   zip     y = f(a, b) with broadcasting         F::f(a, b), F::da(a, b), F::db(a, b)
-//   reduce  y = a row kernel over any axes        see ops_reduce.cpp
+// Two templates that lift a struct of scalar functions to an op with gradient, on both devices:
+//   map   y = f(x)                         F::f(x), F::df(x, y)
+//   zip   y = f(a, b) with broadcasting    F::f(a, b), F::da(a, b), F::db(a, b)
+// Their sibling for row kernels over any axes, reduce, is local to ops_reduce.cpp.
 // A functor may carry numbers (a slope, an exponent): its functions are const members.
 //
 // Reading order: var.h, this file, then ops_elementwise.cpp, which is what it is for.

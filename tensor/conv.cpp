@@ -187,11 +187,10 @@ struct AddGroups {
 
 void weight_grad_by_patches(Device device, const ConvShape& s, const real* x, const real* dy, real beta, real* dw) {
     const int64_t n_weights = s.o * s.patch();
-    // Groups of images, each with sums of its own that are added in order: 1 to 32 by the number of output pixels
-    // alone.
-    const int64_t n_groups =
-        std::clamp<int64_t>(s.n * s.pixels_out() / 256, 1, std::min<int64_t>(32, std::max<int64_t>(s.n, 1)));
-    const int64_t per_group = (s.n + n_groups - 1) / n_groups;
+    // Groups of images, each with sums of its own that are added in order: up to 32, by the number of output pixels.
+    const int64_t n_wanted = std::clamp<int64_t>(s.n * s.pixels_out() / 256, 1, 32);
+    const int64_t per_group = std::max<int64_t>((s.n + n_wanted - 1) / n_wanted, 1);
+    const int64_t n_groups = (s.n + per_group - 1) / per_group;
     const Scratch parts(device, n_groups * n_weights);
     const PatchScratch scratch(device, s);
     for_tasks(device, n_groups, [&](int64_t g) {
@@ -199,7 +198,6 @@ void weight_grad_by_patches(Device device, const ConvShape& s, const real* x, co
         real* part = parts.data() + g * n_weights;
         real* patches = scratch.mine();
         real part_beta = 0;
-        for_each(device, end <= g * per_group ? n_weights : 0, AddGroups{part, nullptr, 0, 0, 0});  // no image left
         for (int64_t first = g * per_group; first < end; first += images_per_run(device, s)) {
             const int64_t count = std::min(images_per_run(device, s), end - first), n_rows = count * s.pixels_out();
             for_rows(device, n_rows, s.patch(), PatchRow{patches, x + first * s.pixels_in() * s.c, s});

@@ -106,6 +106,5 @@ HD inline real softplus(real x) { return (x > 0 ? x : real(0)) + log(real(1) + e
 
 HD inline float sqrt(float x) { return sqrtf(x); }
 HD inline double sqrt(double x) { return ::sqrt(x); }
-HD inline real pow(real x, real y) { return std::pow(x, y); }
 
 }  // namespace koine::math
