@@ -81,7 +81,7 @@ objects     = $(patsubst %.cpp,$(BUILD)/%.o,$(1))
 all: $(BUILD)/libkoine.a $(PROGRAMS)
 
 # `make` alone uses every core: there is nothing to remember.
-ifeq ($(filter -j%,$(MAKEFLAGS)),)
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
   MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
 endif
 
