@@ -47,7 +47,8 @@ LIBS := $(BLAS_LIBS) -lpng -lz
 CATCH_LIBS := $(if $(wildcard $(addsuffix /include/catch2/catch_all.hpp,/usr /usr/local /opt/homebrew)),-lCatch2)
 
 # ---- flags -----------------------------------------------------------------------------------------------------
-CPPFLAGS := -I. -DREAL=$(REAL) -DKOINE_VERSION='"$(VERSION)"' -DKOINE_SOURCE_DIR='"$(CURDIR)"' $(BLAS_CFLAGS)
+CPPFLAGS := -I. -DREAL=$(REAL) -DKOINE_VERSION='"$(VERSION)"' -DKOINE_SOURCE_DIR='"$(CURDIR)"' \
+            -DKOINE_PROGRAMS='"$(CURDIR)/$(BIN)"' $(BLAS_CFLAGS)
 # g++ 12 sees overlapping copies in std::string that are not there (GCC bug 105651).
 WARN     := -Wall -Wextra -Wshadow -Werror -Wno-restrict -Wno-unknown-warning-option
 OPT      := -O3 -march=$(ARCH) -fno-math-errno -fno-trapping-math
@@ -98,7 +99,8 @@ $(BIN)/%: $(BUILD)/experiments/%.o $(BUILD)/libcommon.a $(BUILD)/libkoine.a
 	@echo "  link     $@"
 	@$(LINK) -o $@ $^ $(LIBS)
 
-$(BUILD)/koine_tests: $(call objects,$(TEST_SRC)) $(BUILD)/libcommon.a $(BUILD)/libkoine.a
+# The tests call the programs, too.
+$(BUILD)/koine_tests: $(call objects,$(TEST_SRC)) $(BUILD)/libcommon.a $(BUILD)/libkoine.a | $(PROGRAMS)
 	@echo "  link     $@"
 	@$(LINK) -o $@ $^ $(CATCH_LIBS) $(LIBS)
 
@@ -147,13 +149,20 @@ sanitize:
 	+@$(SUBMAKE) CUDA=0 SAN=1 build/float-$(ARCH)-san/koine_tests
 	@$(PASSIVE) build/float-$(ARCH)-san/koine_tests --use-colour no
 
-# Every experiment once, end to end, on generated data.
+# Every experiment once, end to end, on generated data; then stitch and invariance on a model that they trained.
+SMOKE     := $(BUILD)/smoke
+CKPT      := $(SMOKE)/ae_stitch/ckpt/relative
+TRAINING  := $(filter-out %/stitch %/invariance,$(PROGRAMS))
 smoke: $(PROGRAMS)
-	@rm -rf $(BUILD)/smoke
-	@for p in $(PROGRAMS); do \
+	@rm -rf $(SMOKE)
+	@for p in $(TRAINING); do \
 	  echo "  smoke    $$p"; \
-	  $$p --data-set synthetic --train-limit 300 --test-limit 60 --epochs 1 --out $(BUILD)/smoke/$$(basename $$p) --quiet || exit 1; \
+	  $$p --data-set synthetic --train-limit 300 --test-limit 60 --epochs 1 --out $(SMOKE)/$$(basename $$p) --quiet || exit 1; \
 	done
+	@echo "  smoke    $(BIN)/stitch"
+	@$(BIN)/stitch --a $(CKPT)-0.safetensors --b $(CKPT)-1.safetensors --test-limit 60 --out $(SMOKE)/stitch --quiet
+	@echo "  smoke    $(BIN)/invariance"
+	@$(BIN)/invariance --checkpoint $(CKPT)-0.safetensors --test-limit 60 --out $(SMOKE)/invariance --quiet
 
 check: test sanitize smoke
 

@@ -138,5 +138,10 @@ Var bce_with_logits(const Var& x, const Var& target);
 /// KL(N(mu, e^log_var) || N(0, 1)) of x[N, D]: -1/2 (1 + log_var - mu^2 - e^log_var), summed over D, averaged over N.
 /// Kingma & Welling 2014, arXiv 1312.6114, appendix B.
 Var kl_normal(const Var& mu, const Var& log_var);
+/// -log of the likelihood of one sample of n numbers whose errors are Gaussian, all with the variance that fits the batch
+/// best, which is its mean squared error: n / 2 (1 + log mse), without the constant n / 2 log 2 pi. So a loss needs no
+/// weight between this and kl_normal. Rybkin, Daniilidis & Levine 2021, arXiv 2006.13202, section 4; the loss of the
+/// paper's code. ShapeError unless mse is one number, ValueError unless n >= 1.
+Var calibrated_nll(const Var& mse, int64_t n);
 
 }  // namespace koine

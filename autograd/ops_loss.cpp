@@ -70,6 +70,14 @@ Var kl_normal(const Var& mu, const Var& log_var) {
     return mean(sum(zip<KlNormal>("kl_normal", mu, log_var), {1}));
 }
 
+Var calibrated_nll(const Var& mse, int64_t n) {
+    if (!mse.value.is_defined() || mse.value.numel() != 1) {
+        throw ShapeError("calibrated_nll: mse " + mse.shape().str() + "; want one number");
+    }
+    if (n < 1) throw ValueError("calibrated_nll: n is " + std::to_string(n) + "; want at least 1");
+    return (log(mse) + real(1)) * (real(n) / 2);
+}
+
 // ---- cross entropy -------------------------------------------------------------------------------------------------------
 
 namespace {

@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <filesystem>
 #include <numeric>
 
 #include "data/batches.h"
 #include "data/csv.h"
+#include "data/fnv.h"
 #include "data/synthetic.h"
 
 namespace koine {
@@ -184,19 +184,32 @@ ImageSplit make_split(const LabelledImages& from, std::vector<int32_t> ids) {
     return split;
 }
 
+ImageSplit split_off(ImageSplit& split, int64_t n) {
+    const int64_t left = split.size() - n;
+    if (n < 1 || left < 1) {
+        throw ValueError("split_off: " + std::to_string(n) + " of " + std::to_string(split.size()) +
+                         " images; want at least one on either side");
+    }
+    ImageSplit last;
+    last.images = split.images.slice(0, left, left + n);
+    last.labels.assign(split.labels.begin() + left, split.labels.end());
+    last.ids.assign(split.ids.begin() + left, split.ids.end());
+    split.images = split.images.slice(0, 0, left);
+    split.labels.resize(size_t(left));
+    split.ids.resize(size_t(left));
+    return last;
+}
+
 std::string content_hash(std::initializer_list<const LabelledImages*> parts) {
-    uint64_t hash = 0xcbf29ce484222325;  // offset and prime of Fowler, Noll & Vo's 64-bit function
-    const auto add = [&](uint8_t byte) { hash = (hash ^ byte) * 0x100000001b3; };
+    Fnv1a hash;
     for (const LabelledImages* part : parts) {
         for (int64_t extent : part->images.dims) {
-            for (int i = 0; i < 8; i++) add(uint8_t(uint64_t(extent) >> (8 * i)));
+            for (int i = 0; i < 8; i++) hash.add(uint8_t(uint64_t(extent) >> (8 * i)));
         }
-        for (uint8_t byte : part->images.values) add(byte);
-        for (uint8_t byte : part->labels) add(byte);
+        for (uint8_t byte : part->images.values) hash.add(byte);
+        for (uint8_t byte : part->labels) hash.add(byte);
     }
-    char text[20];
-    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
-    return text;
+    return hash.hex();
 }
 
 ImageSet load_mnist(const DataOptions& options) {

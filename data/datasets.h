@@ -42,11 +42,14 @@ ImageSet load_mnist(const DataOptions& options);
 /// load_images.
 ImageSet load_fashion_mnist(const DataOptions& options);
 
+/// Takes the last n images off a split: for validation, so that no choice is made by looking at the test images. Throws
+/// ValueError unless 1 <= n < size.
+ImageSplit split_off(ImageSplit& split, int64_t n);
+
 /// Images ids[0], ids[1], ... of `from`, one channel, bytes divided by 255.
 ImageSplit make_split(const LabelledImages& from, std::vector<int32_t> ids);
 
-/// FNV-1a over extents, pixels and labels: 64 bits as hexadecimal digits. It names a data set; it does not authenticate
-/// it.
+/// Fnv1a over extents, pixels and labels. It names a data set; it does not authenticate it.
 std::string content_hash(std::initializer_list<const LabelledImages*> parts);
 
 }  // namespace koine

@@ -47,15 +47,21 @@ if [ -t 2 ]; then quiet=''; else quiet=--silent; fi  # curl shows speed and time
 
 size_of() { if [ -f "$1" ]; then wc -c < "$1" | tr -d ' '; else echo 0; fi; }
 
-# is_intact FILE ALGORITHM:HEX
-is_intact() {
+# has_checksum FILE ALGORITHM:HEX
+has_checksum() {
     case ${2%%:*} in
     md5) if command -v md5sum > /dev/null; then set -- "$1" "$2" md5sum; else set -- "$1" "$2" md5 -q; fi ;;
     *) if command -v sha256sum > /dev/null; then set -- "$1" "$2" sha256sum; else set -- "$1" "$2" shasum -a 256; fi ;;
     esac
     file=$1 want=${2#*:}
     shift 2
-    [ -f "$file" ] && [ "$("$@" < "$file" | cut -d ' ' -f 1)" = "$want" ]
+    [ "$("$@" < "$file" | cut -d ' ' -f 1)" = "$want" ]
+}
+
+# is_intact FILE CHECKSUM[,CHECKSUM...]: there, and all of them right.
+is_intact() {
+    [ -f "$1" ] || return 1
+    for sum in $(echo "$2" | tr ',' ' '); do has_checksum "$1" "$sum" || return 1; done
 }
 
 # Another user's process answers no signal, but has its entry in /proc.

@@ -15,27 +15,6 @@ Var relative(const Var& x, const Var& anchors, bool anchor_grad) {
     return cosine_rows(x, anchor_grad ? anchors : anchors.detach());
 }
 
-RelativeProjection::RelativeProjection(int64_t n_anchors_, const RelativeOptions& options_)
-    : n_anchors(n_anchors_), options(options_) {
-    if (n_anchors < 1) {
-        throw ValueError("RelativeProjection: " + std::to_string(n_anchors) + " anchors; want at least 1");
-    }
-    if (options.has_layer_norm) norm.emplace(n_anchors);
-}
-
-Var RelativeProjection::operator()(const Var& x, const Var& anchors) {
-    const Var r = relative(x, anchors, options.anchor_grad);
-    if (r.shape()[1] != n_anchors) {
-        throw ShapeError("RelativeProjection: anchors " + anchors.shape().str() + "; want [" +
-                         std::to_string(n_anchors) + ", D]");
-    }
-    return norm ? (*norm)(r) : r;
-}
-
-void RelativeProjection::visit(Visitor& v) {
-    if (norm) v("norm", *norm);
-}
-
 // ---- the anchors --------------------------------------------------------------------------------------------------
 
 namespace {

@@ -8,11 +8,10 @@
 // Here: the projection and the choice of anchors. Not here: which latents are projected; see experiments/.
 #pragma once
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <vector>
 
-#include "nn/layers.h"
+#include "autograd/ops.h"
 
 namespace koine {
 
@@ -22,23 +21,6 @@ namespace koine {
 /// anchors are constants unless `anchor_grad`, as in the paper's code. Throws ShapeError unless D agrees. Cost 2 N A D
 /// flops.
 Var relative(const Var& x, const Var& anchors, bool anchor_grad = false);
-
-struct RelativeOptions {
-    bool anchor_grad = false;     ///< let gradients flow into the anchors, too
-    bool has_layer_norm = false;  ///< LayerNorm over the A similarities, as the paper's auto-encoders have
-};
-
-/// relative() as a part of a model: with a LayerNorm if the protocol asks for one.
-struct RelativeProjection : Module {
-    explicit RelativeProjection(int64_t n_anchors, const RelativeOptions& options_ = {});
-    /// [N, D], [A, D] -> [N, A]. Throws ShapeError unless A is n_anchors.
-    Var operator()(const Var& x, const Var& anchors);
-    void visit(Visitor& v) override;
-
-    int64_t n_anchors;
-    RelativeOptions options;
-    std::optional<LayerNorm> norm;
-};
 
 // ---- the anchors --------------------------------------------------------------------------------------------------
 // All return indices of distinct samples, depend on nothing but their arguments, and throw ValueError when there are

@@ -2,7 +2,7 @@
 //
 // So the numbers do not depend on how many threads draw them, in which order, or on which device, and a checkpoint
 // needs two integers to go on exactly where it stopped. The generator is Philox 4x32-10 (Salmon et al. 2011, "Parallel
-// random numbers: as easy as 1, 2, 3", section 5.3); tests/test_random.cpp holds the paper's known answers.
+// random numbers: as easy as 1, 2, 3", section 5.3); tests/test_math.cpp holds the paper's known answers.
 #pragma once
 #include <cstdint>
 

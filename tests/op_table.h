@@ -385,6 +385,10 @@ inline void add_losses(std::vector<OpRow>& rows) {
     add_pair("bce_with_logits", bce_with_logits, Domain::unit);
     add_pair("kl_normal", kl_normal);
     rows.back().errors.push_back({[] { kl_normal(zeros({3}), zeros({3})); }, "kl_normal: mu [3]; want [N, D]"});
+    rows.push_back({"calibrated_nll", "", [](const Vars& in) { return calibrated_nll(in[0], 784); }, {{}}, Domain::positive,
+                    {{[] { calibrated_nll(zeros({2}), 784); }, "calibrated_nll: mse [2]; want one number"},
+                     {[] { calibrated_nll(zeros({}), 0); }, "calibrated_nll: n is 0; want at least 1"},
+                     {[] { calibrated_nll(zeros({0}), 784); }, "calibrated_nll: mse [0]; want one number"}}});
     const auto ce = [](real smoothing) { return [=](const Vars& in) { return cross_entropy(in[0], ints({2, 0, 5, 2}), smoothing); }; };
     rows.push_back({"cross_entropy", "", ce(0), {{4, 6}}, Domain::normal,
                     {{[] { cross_entropy(zeros({2, 3}), ints({0, 3})); }, "cross_entropy: index 3 at position 1 is outside [0, 3)"},

@@ -37,8 +37,8 @@ Outcome outcome_of(const std::vector<std::string>& words, const std::function<vo
 
 TEST_CASE("switches are read, and what is not said keeps its default", "[experiments]") {
     ToyConfig config;
-    REQUIRE(parse_words(config, {"--lr", "0.5", "--batch-size=32", "--seed", "7", "--json", "--n-models", "4",
-                                 "--data", "d"}));
+    REQUIRE(parse_words(config,
+                        {"--lr", "0.5", "--batch-size=32", "--seed", "7", "--json", "--n-models", "4", "--data", "d"}));
     CHECK(config.lr == 0.5);
     CHECK(config.batch_size == 32);
     CHECK(config.seed == 7);

@@ -39,7 +39,8 @@ TEST_CASE("a run makes its folder below runs/NAME, and latest points to it", "[e
     const TemporaryFolder temporary;
     const Run first = open_run({"--seed", "3"}), second = open_run({"--seed", "3"});
     std::string shape = first.folder().string();
-    std::replace_if(shape.begin(), shape.end(), [](unsigned char c) { return std::isdigit(c) != 0; }, '9');
+    std::replace_if(
+        shape.begin(), shape.end(), [](unsigned char c) { return std::isdigit(c) != 0; }, '9');
     CHECK(shape == "runs/toy/99999999-999999-s9");
     CHECK(first.folder() != second.folder());  // also when both begin within a second
     CHECK(fs::is_symlink("runs/toy/latest"));

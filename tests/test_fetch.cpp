@@ -29,7 +29,8 @@ Bytes large_file() {
 const char* const kFiles =
     "toy about a toy set\n"
     "toy file sub/large.bin 200000 md5:1be4737ce927ca345b9e8f0d7d5e72fe\n"
-    "toy file small.bin 20 sha256:6e459fed18ddb06d57c8e9f0d000c302c7e01389926db6e89884bfbe91a2a5df\n";
+    "toy file small.bin 20 "
+    "md5:73ab1c2afe3a63b8ab4d7da2a4ddb351,sha256:6e459fed18ddb06d57c8e9f0d000c302c7e01389926db6e89884bfbe91a2a5df\n";
 const std::string kSmall = "the quick brown fox\n";
 
 /// An HTTP/1.1 server on a free port of 127.0.0.1. The first part of a path is the behaviour, its last part the file:
@@ -226,6 +227,19 @@ TEST_CASE("fetch: mirrors that are gone, corrupt or silent are left for the next
     const auto requests = server.requests();
     CHECK(std::count(requests.begin(), requests.end(), "silent/sub/large.bin 0") == 1);
     CHECK(std::count(requests.begin(), requests.end(), "silent/small.bin 0") == 0);
+}
+
+TEST_CASE("fetch: of several checksums all must be right", "[data][fetch]") {
+    if (!can_fetch()) SKIP_TEST("no curl or no data/fetch.sh");
+    Server server;
+    const std::string right = "md5:73ab1c2afe3a63b8ab4d7da2a4ddb351", wrong = "sha256:" + std::string(64, '0');
+    for (const std::string& sums : {right + "," + wrong, wrong + "," + right}) {
+        const Fetch fetch("toy about a toy set\ntoy file small.bin 20 " + sums + "\ntoy mirror " + server.url +
+                          "/good\n");
+        CHECK(fetch.run() == 3);
+        CHECK(mentions(fetch.log(), "another file than expected (checksum)"));
+        CHECK_FALSE(std::filesystem::exists(fetch.scratch / "to/toy/small.bin"));
+    }
 }
 
 TEST_CASE("fetch: a transfer that is cut is continued, not begun again", "[data][fetch]") {

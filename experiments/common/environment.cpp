@@ -63,14 +63,14 @@ std::string first_lines(const Flags& flags, const RunInfo& info) {
     const std::string n_train = std::to_string(info.n_train), n_test = std::to_string(info.n_test);
     if (info.n_train > 0) lines += "(" + n_train + "/" + n_test + ")";
     lines += "  device=" + info.device + " (" + (info.device == "cpu" ? on_cpu : info.gpu) + ")";
-    lines += "  seed=" + std::to_string(flags.seed) + "  protocol=" + flags.protocol + "\n";
+    const auto has = [&](const char* name) { return std::count(flags.unused.begin(), flags.unused.end(), name) == 0; };
+    lines += "  seed=" + std::to_string(flags.seed) + (has("protocol") ? "  protocol=" + flags.protocol : "") + "\n";
     if (info.n_available == 0) return lines;
 
-    const bool has_epochs = std::count(flags.unused.begin(), flags.unused.end(), "epochs") == 0;
     lines += std::string("preset ") + (flags.full ? "full: " : "quick: ") + n_train;
     if (info.n_train < info.n_available) lines += " of " + std::to_string(info.n_available);
     lines += " " + info.unit;
-    if (has_epochs) lines.append(", ").append(count(flags.epochs, "epoch"));
+    if (has("epochs")) lines.append(", ").append(count(flags.epochs, "epoch"));
     return lines + "\n";
 }
 

@@ -75,7 +75,9 @@ std::string help(const Flags& flags, const std::vector<Switch>& switches) {
         const std::string standard = default_text(s);
         line("--" + s.name + value, s.help + (standard.empty() ? "" : " [" + standard + "]"));
     }
-    line("--help", "this text; with --full or --protocol paper it shows their defaults");
+    const bool has_presets =
+        std::any_of(switches.begin(), switches.end(), [](const Switch& s) { return s.name == "full"; });
+    line("--help", has_presets ? "this text; with --full or --protocol paper it shows their defaults" : "this text");
     line("--version", "the version of Koine");
     return text;
 }

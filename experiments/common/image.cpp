@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <utility>
 
 #include "data/files.h"
@@ -25,6 +26,27 @@ Colour colour_of(const real* pixel, int n_channels) {
 }
 
 }  // namespace
+
+std::string hex(Colour colour) {
+    char text[8];
+    std::snprintf(text, sizeof text, "#%02x%02x%02x", colour.r, colour.g, colour.b);
+    return text;
+}
+
+Colour shade_of(double t) {
+    constexpr double kStops[3][3] = {{0xf2, 0xf6, 0xfb}, {0x6f, 0xa3, 0xd4}, {0x12, 0x3a, 0x6b}};
+    if (std::isnan(t)) return {0xdd, 0xdd, 0xdd};
+    t = std::clamp(t, 0.0, 1.0);
+    const int below = t < 0.5 ? 0 : 1;
+    const double share = 2 * t - below;
+    uint8_t level[3];
+    for (int c = 0; c < 3; ++c) {
+        level[c] = static_cast<uint8_t>(std::lround(kStops[below][c] * (1 - share) + kStops[below + 1][c] * share));
+    }
+    return {level[0], level[1], level[2]};
+}
+
+Colour ink_on(double t) { return t > 0.55 ? Colour{0xff, 0xff, 0xff} : Colour{0x22, 0x22, 0x22}; }
 
 Image::Image(int width_, int height_, Colour background) : width(width_), height(height_) {
     rgb.resize(size_t{3} * width * height);

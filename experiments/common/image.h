@@ -13,6 +13,12 @@ namespace koine {
 struct Colour {
     uint8_t r, g, b;
 };
+/// "#6fa3d4".
+std::string hex(Colour colour);
+/// The scale of all matrices: from pale to deep blue for t in [0, 1]; what lies outside is clamped, NaN is grey.
+Colour shade_of(double t);
+/// Dark or white: what is legible on shade_of(t).
+Colour ink_on(double t);
 
 /// rgb[height, width, 3], top row first.
 struct Image {

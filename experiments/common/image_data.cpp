@@ -1,8 +1,15 @@
 #include "experiments/common/image_data.h"
 
+#include <algorithm>
+#include <iterator>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "data/batches.h"
+#include "data/bytes.h"
+#include "data/fnv.h"
+#include "nn/evaluate.h"
 #include "nn/relative.h"
 
 namespace koine {
@@ -16,8 +23,10 @@ RunInfo image_run_info(const Flags& flags, const ImageSet& data) {
     info.data = data.name;
     info.n_train = data.train.size();
     info.n_test = data.test.size();
-    // The preset line names what was left out of the data set in its official size; generated digits have none.
-    if (data.name != "synthetic") info.n_available = 60000;
+    // The preset line names what was left out of the data set in its official size; generated digits have none, and
+    // programs that do not train have no preset.
+    const bool has_preset = std::count(flags.unused.begin(), flags.unused.end(), "full") == 0;
+    if (has_preset && data.name != "synthetic") info.n_available = 60000;
     info.device = name_of(choose_device(flags));
     return info;
 }
@@ -51,19 +60,163 @@ Anchors choose_anchors(const std::string& strategy, int64_t count, uint64_t seed
     } else {
         rows = uniform_anchors(data.train.size(), count, seed);
     }
-    Anchors anchors{strategy, seed, {}, gather_rows(data.train.images, rows)};
+    Anchors anchors{data.name, data.hash, strategy, seed, {}, gather_rows(data.train.images, rows)};
     for (int32_t row : rows) anchors.ids.push_back(data.train.ids[size_t(row)]);
     return anchors;
 }
 
+std::string Anchors::fingerprint() const {
+    Fnv1a f;
+    f.add(data_set + " " + hash + " train");
+    for (int32_t id : ids) f.add(" " + std::to_string(id));
+    return f.hex();
+}
+
 void record_anchors(const Run& run, const ImageSet& data, const Anchors& anchors) {
-    run.write_json("anchors.json", {{"data_set", data.name},
+    run.write_json("anchors.json", {{"data_set", anchors.data_set},
                                     {"source", data.source},
-                                    {"hash", data.hash},
+                                    {"hash", anchors.hash},
                                     {"split", "train"},
                                     {"seed", anchors.seed},
                                     {"strategy", anchors.strategy},
+                                    {"fingerprint", anchors.fingerprint()},
                                     {"ids", anchors.ids}});
+}
+
+Anchors read_anchors(const std::filesystem::path& path) {
+    if (!std::filesystem::exists(path)) throw DataError("MISSING", path.string(), "", "there is no such file");
+    const Json json = Json::parse(read_text(path), nullptr, false);
+    if (!json.is_object()) throw DataError("SYNTAX", path.string(), "", "expected one JSON object");
+    Anchors anchors;
+    try {
+        json.at("data_set").get_to(anchors.data_set);
+        json.at("hash").get_to(anchors.hash);
+        json.at("strategy").get_to(anchors.strategy);
+        json.at("seed").get_to(anchors.seed);
+        json.at("ids").get_to(anchors.ids);
+    } catch (const Json::exception& error) {
+        throw DataError("VALUE", path.string(), "", std::string("is no anchors.json of a run: ") + error.what());
+    }
+    constexpr int32_t kMaxId = 1 << 24;  // generated images are made up to the largest
+    if (anchors.ids.empty()) throw DataError("VALUE", path.string(), "ids", "is empty, expected at least one anchor");
+    for (int32_t id : anchors.ids) {
+        if (id < 0 || id > kMaxId) {
+            throw DataError("VALUE", path.string(), "ids",
+                            std::to_string(id) + " is no image, expected 0 to " + std::to_string(kMaxId));
+        }
+    }
+    return anchors;
+}
+
+namespace {
+
+// "3, 14, 15, ... (500)".
+std::string listed(const std::vector<int32_t>& ids) {
+    constexpr size_t kShown = 10;
+    std::string text;
+    for (size_t i = 0; i < std::min(ids.size(), kShown); i++) text += (i == 0 ? "" : ", ") + std::to_string(ids[i]);
+    return ids.size() > kShown ? text + ", ... (" + std::to_string(ids.size()) + ")" : text;
+}
+
+// The ids of a that b lacks, in a's order.
+std::vector<int32_t> missing_from(const std::vector<int32_t>& b, const std::vector<int32_t>& a) {
+    const std::set<int32_t> there(b.begin(), b.end());
+    std::vector<int32_t> ids;
+    std::copy_if(a.begin(), a.end(), std::back_inserter(ids), [&](int32_t id) { return !there.contains(id); });
+    return ids;
+}
+
+}  // namespace
+
+std::string difference(const Anchors& a, const Anchors& b) {
+    std::string text;
+    const auto line = [&](const std::string& words) { text += "\n  " + words; };
+    const auto compare = [&](const std::string& what, const std::string& x, const std::string& y) {
+        if (x != y) line(what + ": " + x + " and " + y);
+    };
+    compare("data set", a.data_set, b.data_set);
+    compare("hash of the data", a.hash, b.hash);
+    compare("number", std::to_string(a.ids.size()), std::to_string(b.ids.size()));
+    const std::vector<int32_t> only_a = missing_from(b.ids, a.ids), only_b = missing_from(a.ids, b.ids);
+    if (!only_a.empty()) line("only in the first: " + listed(only_a));
+    if (!only_b.empty()) line("only in the second: " + listed(only_b));
+    if (text.empty() && a.ids != b.ids) {
+        const auto at = std::mismatch(a.ids.begin(), a.ids.end(), b.ids.begin(), b.ids.end());
+        line("the same images in another order: at position " + std::to_string(at.first - a.ids.begin()) + " image " +
+             std::to_string(*at.first) + " and image " + std::to_string(*at.second));
+    }
+    return text;
+}
+
+ImageData load_image_data(const Flags& flags, const std::string& anchor_strategy, int64_t n_anchors) {
+    ImageData data{load_images(flags.data_set, data_options(flags)), {}, {}};
+    if (flags.protocol == "paper") data.validation = split_off(data.train, data.train.size() / 10);
+    data.anchors = choose_anchors(anchor_strategy, n_anchors, uint64_t(flags.seed), data);
+    return data;
+}
+
+Values reconstruction_errors(const ImageData& data, const std::function<Var(const Var&)>& reconstruct) {
+    const auto mse = [&](const ImageSplit& split) {
+        return compare_images(apply_in_batches(split.images, reconstruct), split.images).mse;
+    };
+    Values errors;
+    if (data.validation.size() > 0) errors.emplace_back("validation_mse", mse(data.validation));
+    errors.emplace_back("test_mse", mse(data.test));
+    return errors;
+}
+
+std::map<std::string, std::string> checkpoint_metadata(const AutoEncoderForm& form, const Anchors& anchors) {
+    std::map<std::string, std::string> metadata = form.metadata();
+    if (form.is_relative()) metadata["anchors"] = anchors.fingerprint();
+    return metadata;
+}
+
+SavedModel open_model(const std::filesystem::path& file, const std::filesystem::path& anchors_file) {
+    SavedModel model{load_checkpoint(file), {}, {}, anchors_file};
+    model.form = AutoEncoderForm::of(model.checkpoint);
+    if (model.anchors_file.empty()) {
+        const auto folder = std::filesystem::absolute(file).parent_path();
+        model.anchors_file = folder.parent_path() / "anchors.json";
+        if (!std::filesystem::exists(model.anchors_file)) model.anchors_file = folder / "anchors.json";
+    }
+    model.anchors = read_anchors(model.anchors_file);
+    if (!model.form.is_relative()) return model;
+    const std::string trained_with = model.checkpoint.text("anchors"), given = model.anchors.fingerprint();
+    if (trained_with != given || int64_t(model.anchors.ids.size()) != model.form.n_anchors) {
+        throw DataError("VALUE", model.anchors_file.string(), "",
+                        file.string() + " was trained with other anchors: with " +
+                            std::to_string(model.form.n_anchors) + " of fingerprint " + trained_with + "; these are " +
+                            std::to_string(model.anchors.ids.size()) + " of fingerprint " + given);
+    }
+    return model;
+}
+
+ImageSet load_data_of(SavedModel& model, const Flags& flags) {
+    Anchors& anchors = model.anchors;
+    DataOptions options{flags.data, flags.offline, 0, flags.test_limit};
+    // Generated images have no end: as many as the anchors ask for.
+    if (anchors.data_set == "synthetic") {
+        options.train_limit = int64_t{1} + *std::max_element(anchors.ids.begin(), anchors.ids.end());
+    }
+    const std::string file = model.anchors_file.string();
+    ImageSet data = load_images(anchors.data_set, options);
+    if (anchors.hash != data.hash) {
+        throw DataError("VALUE", file, "hash",
+                        "the anchors were chosen from " + anchors.data_set + " with hash " + anchors.hash +
+                            "; what is here is " + data.source + ", hash " + data.hash);
+    }
+    std::map<int32_t, int32_t> row_of;
+    for (size_t row = 0; row < data.train.ids.size(); row++) row_of[data.train.ids[row]] = int32_t(row);
+    std::vector<int32_t> rows;
+    for (int32_t id : anchors.ids) {
+        const auto found = row_of.find(id);
+        if (found == row_of.end()) {
+            throw DataError("VALUE", file, "ids", "image " + std::to_string(id) + " is not in the training split");
+        }
+        rows.push_back(found->second);
+    }
+    anchors.images = gather_rows(data.train.images, rows);
+    return data;
 }
 
 }  // namespace koine

@@ -5,26 +5,16 @@
 #include "experiments/common/chart.h"
 #include "experiments/common/figure.h"
 #include "experiments/common/gnuplot.h"
+#include "experiments/common/image.h"
 #include "experiments/common/text.h"
 
 namespace koine {
 namespace {
 
 constexpr double kCellWidth = 74, kCellHeight = 44;
-constexpr unsigned kNoValue = 0xdddddd, kDarkInk = 0x222222, kLightInk = 0xffffff;
 
-// From pale to deep blue; t in [0, 1].
-unsigned blue(double t) {
-    constexpr double kStops[3][3] = {{0xf2, 0xf6, 0xfb}, {0x6f, 0xa3, 0xd4}, {0x12, 0x3a, 0x6b}};
-    const int below = t < 0.5 ? 0 : 1;
-    const double share = 2 * t - below;
-    unsigned colour = 0;
-    for (int c = 0; c < 3; ++c) {
-        const double level = kStops[below][c] * (1 - share) + kStops[below + 1][c] * share;
-        colour = colour << 8 | static_cast<unsigned>(std::lround(level));
-    }
-    return colour;
-}
+// As gnuplot's `rgb variable` wants it.
+unsigned number_of(Colour c) { return unsigned{c.r} << 16 | unsigned{c.g} << 8 | c.b; }
 
 double widest(const std::vector<std::string>& names) {
     double width = 0;
@@ -71,8 +61,8 @@ std::string cells(const MatrixPanel& panel, const Extent& e) {
     for (size_t i = 0; i < panel.rows.size(); ++i) {
         for (size_t j = 0; j < panel.columns.size(); ++j) {
             const double v = panel.values[i][j];
-            const double t = std::isfinite(v) && e.high > e.low ? (v - e.low) / (e.high - e.low) : 0;
-            const unsigned fill = std::isfinite(v) ? blue(t) : kNoValue, ink = t > 0.55 ? kLightInk : kDarkInk;
+            const double t = !std::isfinite(v) ? std::nan("") : e.high > e.low ? (v - e.low) / (e.high - e.low) : 0;
+            const unsigned fill = number_of(shade_of(t)), ink = number_of(ink_on(t));
             lines += std::to_string(j) + " " + std::to_string(i) + " " + std::to_string(fill) + " \"" +
                      fixed(v, panel.digits) + "\" " + std::to_string(ink) + "\n";
         }

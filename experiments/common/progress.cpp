@@ -25,14 +25,14 @@ size_t terminal_width() {
 
 }  // namespace
 
-bool is_terminal() {
+bool is_terminal(int descriptor) {
     const char* kind = std::getenv("TERM");
-    return isatty(STDERR_FILENO) != 0 && kind != nullptr && std::string(kind) != "dumb";
+    return isatty(descriptor) != 0 && kind != nullptr && std::string(kind) != "dumb";
 }
 
-bool has_colour() {
+bool has_colour(int descriptor) {
     const char* unwanted = std::getenv("NO_COLOR");
-    return is_terminal() && (unwanted == nullptr || *unwanted == '\0');
+    return is_terminal(descriptor) && (unwanted == nullptr || *unwanted == '\0');
 }
 
 Progress::Progress(bool is_quiet_, int64_t n_epochs, int64_t n_samples_, std::string unit_)

@@ -8,11 +8,11 @@
 
 namespace koine {
 
-/// stderr is a terminal that can redraw a line.
-bool is_terminal();
+/// stderr, or another descriptor, is a terminal that can redraw a line.
+bool is_terminal(int descriptor = 2);
 
-/// is_terminal(), and the user has not set NO_COLOR (https://no-color.org).
-bool has_colour();
+/// stderr, or another descriptor, is a terminal, and the user has not set NO_COLOR (https://no-color.org).
+bool has_colour(int descriptor = 2);
 
 class Progress {
 public:

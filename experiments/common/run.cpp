@@ -10,6 +10,7 @@
 
 #include "data/bytes.h"
 #include "data/files.h"
+#include "experiments/common/progress.h"
 
 namespace koine {
 namespace fs = std::filesystem;
@@ -149,7 +150,9 @@ void Run::finish(const Json& metrics, const std::vector<Table>& tables, Report r
     if (is_json) {
         std::fputs(dumped(metrics).c_str(), stdout);
     } else {
-        for (size_t i = 0; i < tables.size(); ++i) std::printf("%s%s", i == 0 ? "" : "\n", tables[i].text().c_str());
+        for (size_t i = 0; i < tables.size(); ++i) {
+            std::printf("%s%s", i == 0 ? "" : "\n", tables[i].text(has_colour(1)).c_str());
+        }
     }
     std::fflush(stdout);
     if (!is_quiet) std::fprintf(stderr, "report: %s\n", (where / "report.html").c_str());

@@ -55,6 +55,8 @@ int run_main(Flags& flags, int argc, const char* const* argv, const std::functio
         return error(e.what(), 2);
     } catch (const DataError& e) {
         return error(e.what(), 3);
+    } catch (const CheckpointError& e) {
+        return error(e.what(), 3);
     } catch (const DeviceError& e) {
         return error(e.what(), 4);
     } catch (const NonFiniteError& e) {

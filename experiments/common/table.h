@@ -19,6 +19,7 @@ struct Cell {
     bool is_number = false, is_rounded = false;
     double number = 0;
     int digits = -1;
+    double shade = -1;  ///< in [0, 1], a background from pale to dark (image.h, shade_of); below 0: none
 };
 
 /// "0.567 ± 0.012": a mean and its standard deviation.
@@ -33,13 +34,15 @@ public:
     /// A sentence below the table.
     Table& note(std::string sentence);
 
-    std::string text() const;
+    /// With colour, shaded cells have about the background that html() gives them (256-colour escape sequences).
+    std::string text(bool has_colour = false) const;
     std::string html() const;
 
 private:
     struct Shown {
         std::string text;
         bool is_number;
+        double shade;
     };
 
     // A column is set to the right when any of its cells is a number; its title follows.

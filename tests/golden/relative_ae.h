@@ -1,11 +1,10 @@
 // The relative auto-encoder of experiments/ae_stitch.cpp with weights and images that come from a formula, so that
 // another program can be given the same ones without a file: relative_ae.py beside this says the same for PyTorch.
-// Used by tests/test_golden.cpp and by tests/bench.
+// Used by tests/test_golden*.cpp and by tests/bench.
 #pragma once
 #include <cmath>
 
 #include "nn/autoencoder.h"
-#include "nn/relative.h"
 
 namespace koine::testing {
 
@@ -17,8 +16,8 @@ inline double formula(uint32_t stream, uint32_t index) {
     return double((h ^ (h >> 16)) >> 8) * 0x1p-24;
 }
 
-/// Sets parameter i of a model from stream i: weights in +-1 / sqrt(numbers in a row), gains of BatchNorm in 1 +- 1/4,
-/// biases in +-1/4.
+/// Sets parameter i of a model from stream i: weights in +-1 / sqrt(numbers in a row), gains of BatchNorm and LayerNorm
+/// in 1 +- 1/4, biases in +-1/4.
 inline void fill_by_formula(Module& model) {
     uint32_t stream = 0;
     for (const NamedVar& p : model.parameters()) {
@@ -43,29 +42,11 @@ inline Tensor plaids(int64_t n, uint32_t stream) {
 }
 inline constexpr uint32_t kImageStream = 1000, kAnchorStream = 2000;
 
-/// As in experiments/ae_stitch.cpp: the anchors' latents are constants, but their pass, which comes second, moves the
-/// statistics of BatchNorm. Weights by the formula; `n_anchors` plaids are the anchors.
-struct RelativeAutoEncoder : Module {
-    Tensor anchors;
-    Sequential encoder, decoder;
-
-    explicit RelativeAutoEncoder(int64_t n_anchors, Generator gen = Generator(0))
-        : anchors(plaids(n_anchors, kAnchorStream)),
-          encoder(image_encoder(gen)),
-          decoder(image_decoder(gen, n_anchors)) {
+/// As in experiments/ae_stitch.cpp, with weights by the formula; `n_anchors` plaids are the anchors.
+struct RelativeAutoEncoder : AutoEncoder {
+    explicit RelativeAutoEncoder(int64_t n_anchors)
+        : AutoEncoder({.n_anchors = n_anchors}, plaids(n_anchors, kAnchorStream), Generator(0)) {
         fill_by_formula(*this);
-    }
-    Var forward(const Var& x) override {
-        const Var z = encoder(x);
-        return decoder(relative(z, anchor_latents()));
-    }
-    Var anchor_latents() {
-        const NoGrad no_grad;
-        return encoder(Var(anchors));
-    }
-    void visit(Visitor& v) override {
-        v("encoder", encoder);
-        v("decoder", decoder);
     }
 };
 

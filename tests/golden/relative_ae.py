@@ -1,5 +1,5 @@
 """The relative auto-encoder in PyTorch, with the weights and images of relative_ae.h: the same formulas, in the same
-order. Needs torch and numpy. Used by make_ae_golden.py and by tests/bench/peer.py."""
+order. Needs torch and numpy. Used by make_ae_golden.py, make_vae_golden.py and tests/bench/peer.py."""
 
 import numpy as np
 import torch
@@ -37,25 +37,41 @@ def fill_by_formula(model):
             values = values.reshape(first, kh, kw, second).transpose(0, 3, 1, 2)
         elif name.startswith("decoder.0."):  # outputs in the order H, W, C to C, H, W
             values = values.reshape(2, 2, 256, -1).transpose(2, 0, 1, 3)
+        elif name.startswith("encoder_gaussian.") and w.dim() == 2:  # inputs in the order H, W, C to C, H, W
+            values = values.reshape(-1, 2, 2, 256).transpose(0, 3, 1, 2)
         with torch.no_grad():
             w.copy_(torch.from_numpy(np.ascontiguousarray(values).reshape(w.shape)))
 
 
-class RelativeAutoEncoder(nn.Module):
-    """Names of parameters as in Koine, where decoder.0 and decoder.14 apply their activations themselves."""
+def image_encoder():
+    layers, n_in = [], 1
+    for n_out in (32, 64, 128, 256):
+        layers += [nn.Conv2d(n_in, n_out, 3, 2, 1), nn.BatchNorm2d(n_out), nn.GELU()]
+        n_in = n_out
+    return nn.Sequential(*layers[:-1], nn.Flatten())
 
+
+def image_decoder(n_code):
+    """Names of parameters as in Koine, where decoder.0 and decoder.14 apply their activations themselves: decode()."""
+    layers, n_in = [nn.Linear(n_code, 1024), nn.Unflatten(1, (256, 2, 2))], 256
+    for n_out, kernel in ((128, 4), (64, 3), (32, 4), (32, 4)):
+        layers += [nn.ConvTranspose2d(n_in, n_out, kernel, 2, 1), nn.BatchNorm2d(n_out), nn.GELU()]
+        n_in = n_out
+    return nn.Sequential(*layers, nn.Conv2d(32, 1, 3, padding=1))
+
+
+def decode(decoder, code):
+    return torch.sigmoid(decoder[1:](F.gelu(decoder[0](code))))
+
+
+def cosines(x, anchors):
+    return F.normalize(x, dim=1) @ F.normalize(anchors, dim=1).T
+
+
+class RelativeAutoEncoder(nn.Module):
     def __init__(self, n_anchors):
         super().__init__()
-        encoder, n_in = [], 1
-        for n_out in (32, 64, 128, 256):
-            encoder += [nn.Conv2d(n_in, n_out, 3, 2, 1), nn.BatchNorm2d(n_out), nn.GELU()]
-            n_in = n_out
-        self.encoder = nn.Sequential(*encoder[:-1], nn.Flatten())
-        decoder = [nn.Linear(n_anchors, 1024), nn.Unflatten(1, (256, 2, 2))]
-        for n_out, kernel in ((128, 4), (64, 3), (32, 4), (32, 4)):
-            decoder += [nn.ConvTranspose2d(n_in, n_out, kernel, 2, 1), nn.BatchNorm2d(n_out), nn.GELU()]
-            n_in = n_out
-        self.decoder = nn.Sequential(*decoder, nn.Conv2d(32, 1, 3, padding=1))
+        self.encoder, self.decoder = image_encoder(), image_decoder(n_anchors)
         self.register_buffer("anchors", plaids(n_anchors, ANCHOR_STREAM))
         fill_by_formula(self)
 
@@ -63,5 +79,4 @@ class RelativeAutoEncoder(nn.Module):
         z = self.encoder(x)
         with torch.no_grad():
             anchor_latents = self.encoder(self.anchors)
-        code = F.normalize(z, dim=1) @ F.normalize(anchor_latents, dim=1).T
-        return torch.sigmoid(self.decoder[1:](F.gelu(self.decoder[0](code))))
+        return decode(self.decoder, cosines(z, anchor_latents))

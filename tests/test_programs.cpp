@@ -1,0 +1,240 @@
+// The programs themselves, as a user calls them: exit codes, what they say, what they leave behind, and that a run
+// which was interrupted ends as if it had not been. On generated digits; a few hundred milliseconds each.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "nn/checkpoint.h"
+#include "tests/catch.h"
+#include "tests/experiments_common.h"
+
+using namespace koine;
+using namespace koine::testing;
+namespace fs = std::filesystem;
+
+namespace {
+
+struct Outcome {
+    int code;
+    std::string out, err;
+};
+
+// A program of the same build as this one, running in the working directory.
+class Process {
+public:
+    Process(const std::string& program, const std::vector<std::string>& words)
+        : name(program + std::to_string(++n_started)) {
+        const std::string path = fs::path(KOINE_PROGRAMS) / program;
+        std::vector<char*> argv = {const_cast<char*>(path.c_str())};
+        for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+        argv.push_back(nullptr);
+        id = fork();
+        if (id != 0) return;
+        for (const auto& [ending, descriptor] : {std::pair(".out", 1), std::pair(".err", 2)}) {
+            if (std::freopen((name + ending).c_str(), "w", descriptor == 1 ? stdout : stderr) == nullptr) _exit(126);
+        }
+        execv(path.c_str(), argv.data());
+        _exit(127);
+    }
+    void interrupt() const { kill(id, SIGINT); }
+    Outcome wait() const {
+        int status = 0;
+        waitpid(id, &status, 0);
+        return {WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), content_of(name + ".out"),
+                content_of(name + ".err")};
+    }
+
+private:
+    static inline int n_started = 0;
+    std::string name;
+    pid_t id;
+};
+
+Outcome run(const std::string& program, const std::vector<std::string>& words) {
+    return Process(program, words).wait();
+}
+
+// The switches of a run on few generated digits, and more.
+std::vector<std::string> small(const std::string& out, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words = {"--data-set", "synthetic", "--train-limit", "60", "--test-limit", "20",
+                                      "--epochs",   "1",         "--batch-size",  "20", "--out",        out};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+}
+
+Outcome stitch(const std::string& a, const std::string& b, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words = {"--a", a, "--b", b, "--test-limit", "20", "--out", "stitched"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run("stitch", words);
+}
+
+// Not with CHECK(a == b), which would print the bytes.
+bool are_equal(const fs::path& a, const fs::path& b) { return content_of(a) == content_of(b); }
+
+Json metrics_of(const std::string& folder) {
+    Json metrics = Json::parse(content_of(folder + "/metrics.json"));
+    metrics.erase("seconds");
+    return metrics;
+}
+
+}  // namespace
+
+TEST_CASE("both image experiments leave what their contract says", "[programs]") {
+    const TemporaryFolder temporary;
+    for (const std::string program : {"ae_stitch", "vae_stitch"}) {
+        for (const std::string protocol : {"report", "paper"}) {
+            INFO(program << " " << protocol);
+            const std::string out = program + "-" + protocol;
+            const Outcome outcome = run(program, small(out, {"--protocol", protocol, "--anchors", "20", "--quiet"}));
+            INFO(outcome.err);
+            REQUIRE(outcome.code == 0);
+            CHECK(outcome.err.empty());
+            CHECK(mentions(outcome.out, "Protocol " + protocol));
+            const Json metrics = metrics_of(out);
+            CHECK(metrics["dataset"]["train"] == (protocol == "paper" ? 54 : 60));
+            CHECK(metrics["anchors"]["count"] == 20);
+            for (const char* kind : {"absolute", "relative"}) {
+                for (const char* score : {"mse", "psnr", "ssim"}) {
+                    CHECK(metrics[kind][score].size() == 2);
+                    CHECK(metrics[kind][score][1].size() == 2);
+                }
+                CHECK(metrics[kind].contains("mse_at_mean") == (program == "vae_stitch"));
+                CHECK(metrics[kind].contains("kl") == (program == "vae_stitch"));
+                for (const char* model : {"-0", "-1"}) {
+                    CHECK(fs::exists(out + "/ckpt/" + kind + model + ".safetensors"));
+                    CHECK(fs::exists(out + "/ckpt/" + kind + model + "-best.safetensors") == (protocol == "paper"));
+                }
+            }
+            for (const char* file :
+                 {"config.json", "env.json", "anchors.json", "train.csv", "report.html", "figures/reconstructions.png"})
+                CHECK(fs::exists(out + "/" + file));
+            CHECK(fs::exists(out + "/figures/samples.png") == (program == "vae_stitch"));
+            const std::string columns = program == "ae_stitch" ? "train_mse" : "reconstruction,kl,train_mse";
+            CHECK(content_of(out + "/train.csv")
+                      .starts_with("model,epoch," + columns + (protocol == "paper" ? ",validation_mse" : "") +
+                                   ",test_mse\n"));
+        }
+    }
+}
+
+TEST_CASE("N models: an N x N matrix, with the mean and deviation of what is off its diagonal", "[programs]") {
+    const TemporaryFolder temporary;
+    const Outcome outcome = run("ae_stitch", small("run", {"--n-models", "3", "--quiet"}));
+    REQUIRE(outcome.code == 0);
+    const Json mse = metrics_of("run")["relative"]["mse"], stitched = metrics_of("run")["relative"]["stitched"];
+    REQUIRE(mse.size() == 3);
+    double mean = 0, squares = 0;
+    for (size_t i = 0; i < 3; i++) {
+        for (size_t j = 0; j < 3; j++) mean += i == j ? 0 : double(mse[i][j]) / 6;
+    }
+    for (size_t i = 0; i < 3; i++) {
+        for (size_t j = 0; j < 3; j++) squares += i == j ? 0 : std::pow(double(mse[i][j]) - mean, 2);
+    }
+    CHECK(double(stitched["mean"]) == Approx(mean));
+    CHECK(double(stitched["deviation"]) == Approx(std::sqrt(squares / 5)));
+    CHECK(mentions(outcome.out, "encoder  decoder 0  decoder 1  decoder 2"));
+}
+
+TEST_CASE("stitch: two checkpoints of one run give what the run gave", "[programs]") {
+    const TemporaryFolder temporary;
+    for (const std::string program : {"ae_stitch", "vae_stitch"}) {
+        REQUIRE(run(program, small(program, {"--quiet"})).code == 0);
+        const std::string ckpt = program + "/ckpt/relative-";
+        const Outcome outcome = run("stitch", {"--a", ckpt + "0.safetensors", "--b", ckpt + "1.safetensors",
+                                               "--test-limit", "20", "--out", "pair-" + program});
+        INFO(outcome.err);
+        REQUIRE(outcome.code == 0);
+        CHECK(metrics_of("pair-" + program)["relative"] == metrics_of(program)["relative"]);
+        CHECK(mentions(outcome.out, "A        B        stitched"));
+        CHECK(fs::exists("pair-" + program + "/report.html"));
+    }
+}
+
+TEST_CASE("stitch refuses what does not fit, says why, and leaves nothing", "[programs]") {
+    const TemporaryFolder temporary;
+    REQUIRE(run("ae_stitch", small("one", {"--quiet"})).code == 0);
+    REQUIRE(run("ae_stitch", small("two", {"--quiet", "--seed", "1"})).code == 0);
+    REQUIRE(run("vae_stitch", small("vae", {"--quiet"})).code == 0);
+    const std::string good = "one/ckpt/relative-0.safetensors";
+
+    Outcome outcome = stitch(good, "two/ckpt/relative-0.safetensors");
+    CHECK(outcome.code == 3);
+    CHECK(mentions(
+        outcome.err,
+        good + " and two/ckpt/relative-0.safetensors cannot be stitched: they were trained with different anchors"));
+    CHECK(mentions(outcome.err, "\n  only in the first: "));
+    CHECK(mentions(outcome.err, "\n  only in the second: "));
+
+    outcome = stitch(good, "vae/ckpt/relative-0.safetensors");
+    CHECK(outcome.code == 3);
+    CHECK(mentions(outcome.err, "the first is of a relative auto-encoder (10 anchors), the second of a relative VAE"));
+
+    outcome = stitch(good, "one/ckpt/relative-1.safetensors", {"--anchors-b", "two/anchors.json"});
+    CHECK(outcome.code == 3);
+    CHECK(mentions(outcome.err, "two/anchors.json: one/ckpt/relative-1.safetensors was trained with other anchors"));
+
+    fs::copy("one/ckpt/relative-1.safetensors", "one/ckpt/cut.safetensors");
+    fs::resize_file("one/ckpt/cut.safetensors", fs::file_size(good) / 2);
+    outcome = stitch(good, "one/ckpt/cut.safetensors");
+    CHECK(outcome.code == 3);
+    CHECK(mentions(outcome.err, "one/ckpt/cut.safetensors: "));
+    CHECK(mentions(outcome.err, "reach beyond the file"));
+
+    Checkpoint other = load_checkpoint(good);
+    for (NamedTensor& t : other.tensors) {
+        if (t.name == "model.encoder.0.weight") t.name = "model.encoder.conv1.weight";
+    }
+    save_checkpoint("one/ckpt/other.safetensors", other);
+    outcome = stitch("one/ckpt/other.safetensors", good);
+    CHECK(outcome.code == 3);
+    CHECK(mentions(outcome.err, "missing (1): encoder.0.weight (nearest: encoder.conv1.weight)"));
+    CHECK(mentions(outcome.err, "unexpected (1): encoder.conv1.weight"));
+    fs::remove_all("stitched");  // of the one that was found out while it was evaluated
+
+    CHECK(stitch(good, "nowhere.safetensors").code == 3);
+    CHECK(stitch(good, "one/config.json").code == 3);
+    CHECK(run("stitch", {}).code == 2);
+    CHECK(run("stitch", {"--a", good, "--b", good, "--epochs", "3"}).code == 2);
+    CHECK_FALSE(fs::exists("stitched"));
+}
+
+TEST_CASE("a VAE run that is interrupted and resumed ends in the same bytes", "[programs]") {
+    const TemporaryFolder temporary;
+    const std::vector<std::string> words = {"--epochs",   "3",     "--train-limit", "120",
+                                            "--protocol", "paper", "--anchors",     "10"};
+    REQUIRE(run("vae_stitch", small("whole", words)).code == 0);
+    const Process process("vae_stitch", small("parts", words));
+    while (!fs::exists("parts/train.csv")) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    process.interrupt();
+    const Outcome stopped = process.wait();
+    INFO(stopped.err);
+    if (stopped.code == 0) SKIP_TEST("the run was over before the signal arrived");
+    REQUIRE(stopped.code == 130);
+    CHECK(mentions(stopped.err, "go on with --resume parts"));
+    CHECK_FALSE(fs::exists("parts/metrics.json"));
+    REQUIRE(run("vae_stitch", {"--resume", "parts"}).code == 0);
+    CHECK(metrics_of("parts") == metrics_of("whole"));
+    CHECK(content_of("parts/train.csv") == content_of("whole/train.csv"));
+    for (const auto& entry : fs::directory_iterator("whole/ckpt")) {
+        INFO(entry.path());
+        CHECK(are_equal("parts/ckpt" / entry.path().filename(), entry.path()));
+    }
+}
+
+TEST_CASE("a VAE that was saved ahead of its twin waits for it", "[programs]") {
+    const TemporaryFolder temporary;
+    REQUIRE(run("vae_stitch", small("one", {"--quiet"})).code == 0);
+    REQUIRE(run("vae_stitch", small("two", {"--quiet", "--epochs", "2"})).code == 0);
+    // As if two's process had been killed between its two files: one model has two epochs behind it, the other one.
+    fs::copy("two", "mixed", fs::copy_options::recursive);
+    fs::copy_file("one/ckpt/absolute-1.safetensors", "mixed/ckpt/absolute-1.safetensors",
+                  fs::copy_options::overwrite_existing);
+    fs::remove("mixed/metrics.json");
+    REQUIRE(run("vae_stitch", {"--resume", "mixed", "--quiet"}).code == 0);
+    CHECK(metrics_of("mixed") == metrics_of("two"));
+    CHECK(are_equal("mixed/ckpt/absolute-1.safetensors", "two/ckpt/absolute-1.safetensors"));
+}

@@ -1,0 +1,306 @@
+// What the image experiments share: anchors in files, training that stops and goes on, models stitched from files.
+#include <nlohmann/json.hpp>
+
+#include "experiments/common/image_data.h"
+#include "experiments/common/run_main.h"
+#include "experiments/common/stitching.h"
+#include "experiments/common/table.h"
+#include "experiments/common/training.h"
+#include "tests/catch.h"
+#include "tests/experiments_common.h"
+#include "tests/nn_samples.h"
+
+using namespace koine;
+using namespace koine::testing;
+namespace fs = std::filesystem;
+
+namespace {
+
+struct ImageConfig : ToyConfig {
+    ImageConfig() { data_set = "synthetic", train_limit = 40, test_limit = 20, quiet = true, out = "run"; }
+};
+
+const AutoEncoderForm kRelative{.n_anchors = 10}, kVae{.n_latent = 4};
+
+// A run folder with the untrained models NAME-0 and NAME-1 in it.
+struct Folder {
+    ImageConfig config;
+    ImageData data;
+    Run run;
+    Folder(const std::string& out, const AutoEncoderForm& form, int64_t seed = 0)
+        : data(load(out, seed)), run(config, {}) {
+        record_anchors(run, data, data.anchors);
+        for (uint64_t i : {0, 1}) {
+            AutoEncoder model(form, form.is_relative() ? data.anchors.images : Tensor(), Generator(i));
+            Checkpoint c;
+            c.metadata = checkpoint_metadata(form, data.anchors);
+            c.add("model", model);
+            save_checkpoint(file(i), c);
+        }
+    }
+    ImageData load(const std::string& out, int64_t seed) {
+        config.out = out, config.seed = seed;
+        return load_image_data(config, "per-class", 10);
+    }
+    fs::path file(uint64_t i) const { return run.checkpoint("model-" + std::to_string(i) + ".safetensors"); }
+};
+
+}  // namespace
+
+TEST_CASE("anchors.json: written, read, and known by a fingerprint", "[experiments][stitching]") {
+    const TemporaryFolder temporary;
+    const Folder a("a", kRelative), b("b", kRelative, 1);
+    const Anchors read = read_anchors("a/anchors.json");
+    CHECK(read.ids == a.data.anchors.ids);
+    CHECK(read.data_set == "synthetic");
+    CHECK(read.hash == a.data.hash);
+    CHECK(read.strategy == "per-class");
+    CHECK(read.fingerprint() == a.data.anchors.fingerprint());
+    CHECK(read.fingerprint() != b.data.anchors.fingerprint());
+    CHECK(Json::parse(content_of("a/anchors.json"))["fingerprint"] == read.fingerprint());
+
+    CHECK_ERROR(read_anchors("nowhere.json"), DataError, "nowhere.json: there is no such file");
+    const struct {
+        const char* text;
+        const char* message;
+    } cases[] = {
+        {"{\"ids\": [1", "expected one JSON object"},
+        {"[1, 2]", "expected one JSON object"},
+        {"{}", "is no anchors.json of a run"},
+        {R"({"data_set": "mnist", "hash": "x", "strategy": "uniform", "seed": 0, "ids": [1, "two"]})",
+         "is no anchors.json"},
+        {R"({"data_set": "mnist", "hash": "x", "strategy": "uniform", "seed": 0, "ids": []})", "is empty"},
+        {R"({"data_set": "mnist", "hash": "x", "strategy": "uniform", "seed": 0, "ids": [-1]})", "-1 is no image"},
+        {R"({"data_set": "mnist", "hash": "x", "strategy": "uniform", "seed": 0, "ids": [2000000000]})", "is no image"},
+    };
+    for (const auto& c : cases) {
+        write_text("bad.json", c.text);
+        CHECK_ERROR(read_anchors("bad.json"), DataError, c.message);
+    }
+}
+
+TEST_CASE("what differs between two lists of anchors is said", "[experiments][stitching]") {
+    const Anchors a{"mnist", "h", "uniform", 0, {1, 2, 3}, {}};
+    Anchors b = a;
+    b.strategy = "k-means", b.seed = 9;  // the same images, however they were found
+    CHECK(difference(a, b).empty());
+    CHECK(a.fingerprint() == b.fingerprint());
+    b.ids = {1, 3, 2};
+    CHECK(difference(a, b) == "\n  the same images in another order: at position 1 image 2 and image 3");
+    CHECK(a.fingerprint() != b.fingerprint());
+    b.ids = {1, 2, 4, 5};
+    CHECK(difference(a, b) == "\n  number: 3 and 4\n  only in the first: 3\n  only in the second: 4, 5");
+    b = a;
+    b.data_set = "fashion-mnist", b.hash = "g";
+    CHECK(difference(a, b) == "\n  data set: mnist and fashion-mnist\n  hash of the data: h and g");
+    b = a;
+    for (int32_t id = 10; id < 30; id++) b.ids.push_back(id);
+    CHECK(mentions(difference(a, b), "only in the second: 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, ... (20)"));
+}
+
+TEST_CASE("a saved model is opened with the anchors of its run, and with no others", "[experiments][stitching]") {
+    const TemporaryFolder temporary;
+    const Folder a("a", kRelative), b("b", kRelative, 1);
+    SavedModel model = open_model(a.file(0));
+    CHECK(model.form == kRelative);
+    const ImageSet data = load_data_of(model, a.config);
+    CHECK(data.test.size() == 20);
+    CHECK(is_same(model.anchors.images, a.data.anchors.images));
+    // The checkpoint beside its anchors.json, moved away from the run.
+    fs::create_directory("moved");
+    fs::copy(a.file(0), "moved/m.safetensors");
+    CHECK_ERROR(open_model("moved/m.safetensors"), DataError, "moved/anchors.json: there is no such file");
+    fs::copy("a/anchors.json", "moved/anchors.json");
+    CHECK(open_model("moved/m.safetensors").anchors.ids == model.anchors.ids);
+
+    CHECK_ERROR(open_model(a.file(0), "b/anchors.json"), DataError,
+                "was trained with other anchors: with 10 of fingerprint");
+    std::string text = content_of("a/anchors.json");
+    text.replace(text.find(a.data.hash), 16, "0123456789abcdef");
+    write_text("a/anchors.json", text);
+    CHECK_ERROR(open_model(a.file(0)), DataError, "was trained with other anchors");
+    SavedModel other = model;
+    other.anchors.hash = "0123456789abcdef";
+    CHECK_ERROR(load_data_of(other, a.config), DataError,
+                "were chosen from synthetic with hash 0123456789abcdef; what is here is");
+}
+
+TEST_CASE("stitch_models: every encoder with every decoder, from files alone", "[experiments][stitching]") {
+    const TemporaryFolder temporary;
+    const Folder folder("a", kRelative);
+    const Tensor& anchors = folder.data.anchors.images;
+    const Stitching s = stitch_models("relative", {folder.file(0), folder.file(1)}, {}, anchors, folder.data.test, 0);
+    CHECK(s.names == std::vector<std::string>{"0", "1"});
+    CHECK(s.mse_at_mean.empty());
+    for (size_t i : {0, 1}) {
+        for (size_t j : {0, 1}) {
+            AutoEncoder model =
+                load_stitched(load_checkpoint(folder.file(i)), load_checkpoint(folder.file(j)), anchors);
+            const Tensor y = apply_in_batches(folder.data.test.images, [&](const Var& x) { return model(x); });
+            CHECK(s.scores[i][j].mse == compare_images(y, folder.data.test.images).mse);
+            CHECK(is_same(s.images[i][j], y));
+        }
+        CHECK(s.codes[i].shape == Shape{20, 10});
+    }
+    const double own = (s.scores[0][0].mse + s.scores[1][1].mse) / 2;
+    CHECK(s.own().mean == Approx(own));
+    CHECK(s.own().deviation == Approx(std::abs(s.scores[0][0].mse - s.scores[1][1].mse) / std::sqrt(2.0)));
+    CHECK(s.stitched().mean == Approx((s.scores[0][1].mse + s.scores[1][0].mse) / 2));
+}
+
+TEST_CASE("a VAE is scored over draws and at the mean, the same each time", "[experiments][stitching]") {
+    const TemporaryFolder temporary;
+    const Folder folder("a", kVae);
+    const auto stitch = [&](uint64_t seed) {
+        return stitch_models("absolute", {folder.file(0), folder.file(1)}, {}, Tensor(), folder.data.test, seed);
+    };
+    const Stitching s = stitch(3), again = stitch(3), other = stitch(4);
+    CHECK(s.scores[0][1].mse == again.scores[0][1].mse);
+    CHECK(s.scores[0][1].mse != other.scores[0][1].mse);
+    CHECK(s.mse_at_mean[0][1] == other.mse_at_mean[0][1]);
+    CHECK(s.samples[0].shape == Shape{10, 28, 28, 1});
+
+    AutoEncoder model = load_stitched(load_checkpoint(folder.file(0)), load_checkpoint(folder.file(0)), Tensor());
+    model.is_at_mean = true;
+    const NoGrad no_grad;
+    Gaussian::Parameters q;
+    const Tensor y = model.reconstruct(Var(folder.data.test.images), &q).value;
+    CHECK(s.mse_at_mean[0][0] == Approx(compare_images(y, folder.data.test.images).mse).epsilon(1e-5));
+    CHECK(s.kl[0] == Approx(double(kl_normal(q.mu, q.log_var).item())).epsilon(1e-5));
+}
+
+TEST_CASE("weights that are not finite are refused before they are used", "[experiments][stitching]") {
+    const TemporaryFolder temporary;
+    const Folder folder("a", kRelative);
+    Checkpoint c = load_checkpoint(folder.file(1));
+    c.tensors[3].tensor.data()[2] = std::numeric_limits<real>::quiet_NaN();
+    save_checkpoint(folder.file(1), c, true);
+    CHECK_ERROR(stitch_models("relative", {folder.file(0), folder.file(1)}, {}, folder.data.anchors.images,
+                              folder.data.test, 0),
+                DataError, c.tensors[3].name + " holds nan at position 2");
+}
+
+TEST_CASE("the paper's protocol validates on training images that it does not train on", "[experiments][stitching]") {
+    ImageConfig config;
+    config.protocol = "paper";
+    const ImageData data = load_image_data(config, "per-class", 10);
+    const ImageSet whole = load_images("synthetic", data_options(config));
+    CHECK(data.train.size() == 36);
+    CHECK(data.validation.size() == 4);
+    CHECK(data.validation.ids == std::vector<int32_t>(whole.train.ids.end() - 4, whole.train.ids.end()));
+    CHECK(is_same(data.validation.images, whole.train.images.slice(0, 36, 40)));
+    for (int32_t id : data.anchors.ids) CHECK(id < 36);
+    const Values errors = reconstruction_errors(data, [](const Var& x) { return x * real(0); });
+    REQUIRE(errors.size() == 2);
+    CHECK(errors[0].first == "validation_mse");
+    CHECK(errors[1].first == "test_mse");
+    ImageSplit split = whole.train;
+    CHECK_ERROR(split_off(split, 40), ValueError, "40 of 40 images");
+    CHECK_ERROR(split_off(split, 0), ValueError, "0 of 40 images");
+}
+
+// ---- training -----------------------------------------------------------------------------------------------------
+
+namespace {
+
+// Pulls one number towards 1, 2, 3, 4 in turn; an epoch has four batches.
+struct ToyTraining {
+    Run& run;
+    Generator gen{1};
+    Linear model{gen, 1, 1};
+    Sgd sgd{model, {.lr = 0.1, .momentum = 0.9}};
+    Training t;
+    explicit ToyTraining(Run& run_) : run(run_), t(run, "toy", model, sgd, {"loss"}, {{"note", "n"}}) {}
+
+    void step() {
+        sgd.zero_grad();
+        const Var loss = mse_loss(model(Var(Tensor::full({1, 1}, 1))), Var(Tensor::full({1, 1}, real(t.batch + 1))));
+        backward(loss);
+        sgd.step();
+        t.count(3, {double(loss.item())});
+    }
+};
+
+}  // namespace
+
+TEST_CASE("Training: stopped anywhere, it goes on as if it had not been", "[experiments][training]") {
+    const TemporaryFolder temporary;
+    const auto open = [](const std::string& out, bool is_resumed) {
+        ImageConfig config;
+        (is_resumed ? config.resume : config.out) = out;
+        if (is_resumed) config.out.clear();
+        return Run(config, {});
+    };
+    {
+        Run run = open("whole", false);
+        ToyTraining whole(run);
+        for (int i = 0; i < 12; i++) {
+            whole.step();
+            if (whole.t.batch == 4) whole.t.end_epoch({{"score", 1}});
+        }
+    }
+    bool is_first = true;
+    for (int i = 0; i < 12; i++) {  // a new process for every batch
+        Run run = open("parts", !is_first);
+        is_first = false;
+        ToyTraining part(run);
+        CHECK(part.t.epoch * 4 + part.t.batch == uint64_t(i));
+        CHECK(part.t.n_seen(12) == i * 3);
+        CHECK(part.t.is_at(i / 4, i % 4));
+        part.step();
+        if (part.t.batch == 4) {
+            part.t.end_epoch({{"score", 1}});
+        } else {
+            CHECK_THROWS_AS(part.t.save_and_stop(), Interrupted);
+        }
+    }
+    CHECK(content_of("parts/train.csv") == content_of("whole/train.csv"));
+    CHECK(content_of("parts/ckpt/toy.safetensors") == content_of("whole/ckpt/toy.safetensors"));
+    CHECK(load_checkpoint("whole/ckpt/toy.safetensors").text("note") == "n");
+}
+
+TEST_CASE("Training keeps the epoch with the lowest validation error", "[experiments][training]") {
+    const TemporaryFolder temporary;
+    ImageConfig config;
+    Run run(config, {});
+    ToyTraining toy(run);
+    CHECK(toy.t.result() == run.checkpoint("toy.safetensors"));
+    std::vector<uint32_t> states;
+    for (const double score : {0.5, 0.2, 0.3, 0.2, 0.4}) {
+        for (int i = 0; i < 4; i++) toy.step();
+        const Values row = toy.t.end_epoch({{"validation_mse", score}, {"test_mse", 1 - score}});
+        CHECK(row.size() == 3);
+        CHECK(row[0].first == "loss");
+        states.push_back(checksum(toy.model.state()));
+    }
+    CHECK(toy.t.result() == run.checkpoint("toy-best.safetensors"));
+    const Checkpoint best = load_checkpoint(toy.t.result());
+    CHECK(best.number("epoch") == 2);  // the first of two equal ones
+    CHECK(best.text("note") == "n");
+    CHECK(checksum(select(best.tensors, "model")) == states[1]);
+    CHECK(states[1] != states[4]);
+}
+
+TEST_CASE("Training stops at a loss that is not finite, and keeps the last checkpoint", "[experiments][training]") {
+    const TemporaryFolder temporary;
+    ImageConfig config;
+    Run run(config, {});
+    ToyTraining toy(run);
+    toy.step();
+    toy.t.save();
+    const std::string before = content_of(run.checkpoint("toy.safetensors"));
+    CHECK_ERROR(toy.t.count(3, {std::nan("")}), NonFiniteError, "toy: loss is nan at epoch 1, batch 2");
+    CHECK_ERROR(toy.t.count(3, {INFINITY}), NonFiniteError, "toy: loss is infinite at epoch 1, batch 2");
+    CHECK(content_of(run.checkpoint("toy.safetensors")) == before);
+}
+
+TEST_CASE("shaded cells: a background on a terminal with colour and in HTML, none elsewhere", "[experiments]") {
+    Table table("t", {"a", "b"});
+    std::vector<Cell> row = {0.5, 0.25};
+    row[1].shade = 1;
+    table.add(row);
+    CHECK(table.text().find('\033') == std::string::npos);
+    CHECK(mentions(table.text(true), "0.5000  \033[48;5;23m\033[38;5;231m0.2500\033[0m"));
+    CHECK(mentions(table.html(), "<td class=\"number\" style=\"background:#123a6b;color:#ffffff\">0.2500</td>"));
+    CHECK(mentions(table.html(), "<td class=\"number\">0.5000</td>"));
+}
