@@ -104,6 +104,6 @@ int main(int argc, char** argv) {
         const Stitching absolute = train_and_stitch("absolute", config, data, run, progress);
         const Stitching relative = train_and_stitch("relative", config, data, run, progress);
         report_stitching(run, config.about, config.setting(), data, data.anchors, {absolute, relative},
-                         {"train_mse", "test_mse"});
+                         {{"train_mse", "MSE"}, {"test_mse", "MSE"}});
     });
 }

@@ -153,6 +153,9 @@ int main(int argc, char** argv) {
             kinds.push_back(stitch_models(kind, files, {}, anchors, data.test, uint64_t(config.seed)));
         }
         report_stitching(run, config.about, config.setting(), data, data.anchors, kinds,
-                         {"reconstruction", "kl", "test_mse"});
+                         {{"reconstruction", "loss of an image"},
+                          {"kl", "nats an image"},
+                          {"train_mse", "MSE"},
+                          {"test_mse", "MSE"}});
     });
 }

@@ -79,6 +79,21 @@ TEST_CASE("anchors.json: written, read, and known by a fingerprint", "[experimen
     }
 }
 
+TEST_CASE("a run is not resumed on other data", "[experiments][stitching]") {
+    const TemporaryFolder temporary;
+    const Folder a("a", kRelative);
+    const std::string before = content_of("a/anchors.json");
+    ImageConfig config;
+    config.out.clear(), config.resume = "a";
+    const Run again(config, {});
+    CHECK_NOTHROW(record_anchors(again, a.data, a.data.anchors));
+    Anchors other = a.data.anchors;
+    other.hash = "0123456789abcdef";
+    CHECK_ERROR(record_anchors(again, a.data, other), DataError,
+                "a/anchors.json: the run was begun with other anchors than its settings give here, so with other data");
+    CHECK(content_of("a/anchors.json") == before);
+}
+
 TEST_CASE("what differs between two lists of anchors is said", "[experiments][stitching]") {
     const Anchors a{"mnist", "h", "uniform", 0, {1, 2, 3}, {}};
     Anchors b = a;
@@ -301,6 +316,7 @@ TEST_CASE("shaded cells: a background on a terminal with colour and in HTML, non
     table.add(row);
     CHECK(table.text().find('\033') == std::string::npos);
     CHECK(mentions(table.text(true), "0.5000  \033[48;5;23m\033[38;5;231m0.2500\033[0m"));
-    CHECK(mentions(table.html(), "<td class=\"number\" style=\"background:#123a6b;color:#ffffff\">0.2500</td>"));
+    CHECK(mentions(table.html(),
+                   "<td class=\"number\" style=\"background:#123a6b;color:#ffffff;padding-right:.6rem\">0.2500</td>"));
     CHECK(mentions(table.html(), "<td class=\"number\">0.5000</td>"));
 }

@@ -72,17 +72,6 @@ std::string Anchors::fingerprint() const {
     return f.hex();
 }
 
-void record_anchors(const Run& run, const ImageSet& data, const Anchors& anchors) {
-    run.write_json("anchors.json", {{"data_set", anchors.data_set},
-                                    {"source", data.source},
-                                    {"hash", anchors.hash},
-                                    {"split", "train"},
-                                    {"seed", anchors.seed},
-                                    {"strategy", anchors.strategy},
-                                    {"fingerprint", anchors.fingerprint()},
-                                    {"ids", anchors.ids}});
-}
-
 Anchors read_anchors(const std::filesystem::path& path) {
     if (!std::filesystem::exists(path)) throw DataError("MISSING", path.string(), "", "there is no such file");
     const Json json = Json::parse(read_text(path), nullptr, false);
@@ -146,6 +135,25 @@ std::string difference(const Anchors& a, const Anchors& b) {
              std::to_string(*at.first) + " and image " + std::to_string(*at.second));
     }
     return text;
+}
+
+void record_anchors(const Run& run, const ImageSet& data, const Anchors& anchors) {
+    const auto file = run.folder() / "anchors.json";
+    if (run.is_resumed() && std::filesystem::exists(file)) {
+        const std::string different = difference(read_anchors(file), anchors);
+        if (different.empty()) return;
+        throw DataError("VALUE", file.string(), "",
+                        "the run was begun with other anchors than its settings give here, so with other data (" +
+                            data.source + "):" + different);
+    }
+    run.write_json("anchors.json", {{"data_set", anchors.data_set},
+                                    {"source", data.source},
+                                    {"hash", anchors.hash},
+                                    {"split", "train"},
+                                    {"seed", anchors.seed},
+                                    {"strategy", anchors.strategy},
+                                    {"fingerprint", anchors.fingerprint()},
+                                    {"ids", anchors.ids}});
 }
 
 ImageData load_image_data(const Flags& flags, const std::string& anchor_strategy, int64_t n_anchors) {

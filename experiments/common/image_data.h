@@ -36,7 +36,8 @@ const std::vector<std::string>& anchor_strategies();
 /// be spread evenly, ValueError for more than there are.
 Anchors choose_anchors(const std::string& strategy, int64_t count, uint64_t seed, const ImageSet& data);
 
-/// Writes the run's anchors.json: the data set and its hash, the split, strategy, seed and ids.
+/// Writes the run's anchors.json: the data set and its hash, the split, strategy, seed and ids. In a resumed run it is
+/// there: throws DataError(VALUE), with what differs, when the data that is found now is not the data of then.
 void record_anchors(const Run& run, const ImageSet& data, const Anchors& anchors);
 /// Reads it again, without the images. Throws DataError: MISSING, SYNTAX, VALUE.
 Anchors read_anchors(const std::filesystem::path& path);

@@ -173,7 +173,7 @@ std::filesystem::path draw_codes(const Run& run, const ImageSet& data, const std
 std::filesystem::path draw_matrices(const Run& run, const std::vector<Stitching>& kinds) {
     std::vector<MatrixPanel> panels;
     for (const Stitching& s : kinds) {
-        MatrixPanel panel{s.kind + ": mean squared error", {}, {}, s.matrix(&ImageScores::mse), 4};
+        MatrixPanel panel{s.kind + ": MSE", {}, {}, s.matrix(&ImageScores::mse), 4};
         for (const std::string& name : s.names) {
             panel.rows.push_back("encoder " + name);
             panel.columns.push_back("decoder " + name);
@@ -183,18 +183,22 @@ std::filesystem::path draw_matrices(const Run& run, const std::vector<Stitching>
     return matrix_chart(run.figure("mse.svg"), panels);
 }
 
-std::filesystem::path draw_curves(const Run& run, const std::vector<std::string>& columns) {
-    if (columns.empty()) return {};
+std::filesystem::path draw_curves(const Run& run, const std::vector<Curves>& curves) {
+    if (curves.empty()) return {};
     std::vector<Panel> panels;
-    for (const std::string& column : columns) panels.push_back({column, "epoch", "", run.curves(column), true});
+    for (const auto& [column, unit] : curves) {
+        const std::vector<Series> series = run.curves(column);
+        bool is_positive = true;  // else there is no logarithm
+        for (const Series& one : series) is_positive = is_positive && *std::min_element(one.y.begin(), one.y.end()) > 0;
+        panels.push_back({column, "epoch", unit, series, is_positive});
+    }
     return line_chart(run.figure("curves.svg"), panels);
 }
 
 }  // namespace
 
 void report_stitching(const Run& run, const std::string& about, const std::string& setting, const ImageSet& data,
-                      const Anchors& anchors, const std::vector<Stitching>& kinds,
-                      const std::vector<std::string>& curves) {
+                      const Anchors& anchors, const std::vector<Stitching>& kinds, const std::vector<Curves>& curves) {
     const std::vector<Table> tables = tables_of(kinds, setting);
     std::string intro = about + ". Data: " + data.source + ".";
     intro[0] = char(std::toupper(static_cast<unsigned char>(intro[0])));
@@ -211,7 +215,7 @@ void report_stitching(const Run& run, const std::string& about, const std::strin
             draw_codes(run, data, kinds),
             "The codes of test images by class, on the two principal components of the first encoder's codes. Absolute "
             "codes of two encoders have nothing in common; relative ones nearly coincide.")
-        .add_figure(draw_matrices(run, kinds), "Every encoder with every decoder.")
+        .add_figure(draw_matrices(run, kinds), "Mean squared error of every encoder with every decoder.")
         .add_figure(draw_curves(run, curves), "Learning curves.");
     Json metrics = {
         {"dataset",

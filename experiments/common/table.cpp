@@ -99,7 +99,9 @@ std::string Table::text(bool has_colour) const {
 std::string Table::html() const {
     const auto cell = [&](const char* tag, size_t j, const std::string& text, double shade) {
         std::string open = std::string("<") + tag + (is_numeric(j) ? " class=\"number\"" : "");
-        if (shade >= 0) open += " style=\"background:" + hex(shade_of(shade)) + ";color:" + hex(ink_on(shade)) + "\"";
+        if (shade >= 0)
+            open += " style=\"background:" + hex(shade_of(shade)) + ";color:" + hex(ink_on(shade)) +
+                    ";padding-right:.6rem\"";
         return open + ">" + escape_html(text) + "</" + tag + ">";
     };
     std::string all = "<div class=\"table\"><table>\n<caption>" + escape_html(title) + "</caption>\n<thead><tr>";
