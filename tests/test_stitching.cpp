@@ -67,11 +67,15 @@ TEST_CASE("anchors.json: written, read, and known by a fingerprint", "[experimen
         {"{\"ids\": [1", "expected one JSON object"},
         {"[1, 2]", "expected one JSON object"},
         {"{}", "is no anchors.json of a run"},
-        {R"({"data_set": "mnist", "hash": "x", "strategy": "uniform", "seed": 0, "ids": [1, "two"]})",
-         "is no anchors.json"},
+        {R"({"data_set": 3, "hash": "x", "strategy": "uniform", "seed": 0, "ids": [1]})", "is no anchors.json"},
+        {R"({"data_set": "mnist", "hash": "x", "strategy": "uniform", "seed": -1, "ids": [1]})", "found -1"},
+        {R"({"data_set": "mnist", "hash": "x", "strategy": "uniform", "seed": 0, "ids": [1, "two"]})", "found \"two\""},
+        {R"({"data_set": "mnist", "hash": "x", "strategy": "uniform", "seed": 0, "ids": [-1]})", "found -1"},
+        {R"({"data_set": "mnist", "hash": "x", "strategy": "uniform", "seed": 0, "ids": [1e300]})", "found 1e+300"},
+        {R"({"data_set": "mnist", "hash": "x", "strategy": "uniform", "seed": 0, "ids": [4294967296]})",
+         "found 4294967296"},
+        {R"({"data_set": "mnist", "hash": "x", "strategy": "uniform", "seed": 0, "ids": 7})", "is no anchors.json"},
         {R"({"data_set": "mnist", "hash": "x", "strategy": "uniform", "seed": 0, "ids": []})", "is empty"},
-        {R"({"data_set": "mnist", "hash": "x", "strategy": "uniform", "seed": 0, "ids": [-1]})", "-1 is no image"},
-        {R"({"data_set": "mnist", "hash": "x", "strategy": "uniform", "seed": 0, "ids": [2000000000]})", "is no image"},
     };
     for (const auto& c : cases) {
         write_text("bad.json", c.text);
@@ -135,6 +139,11 @@ TEST_CASE("a saved model is opened with the anchors of its run, and with no othe
     write_text("a/anchors.json", text);
     CHECK_ERROR(open_model(a.file(0)), DataError, "was trained with other anchors");
     SavedModel other = model;
+    for (const int32_t bad : {70000, 1 << 30}) {
+        other.anchors.ids[3] = bad;
+        CHECK_ERROR(load_data_of(other, a.config), DataError,
+                    "image " + std::to_string(bad) + " is not in the training split");
+    }
     other.anchors.hash = "0123456789abcdef";
     CHECK_ERROR(load_data_of(other, a.config), DataError,
                 "were chosen from synthetic with hash 0123456789abcdef; what is here is");

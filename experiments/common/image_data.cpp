@@ -76,24 +76,23 @@ Anchors read_anchors(const std::filesystem::path& path) {
     if (!std::filesystem::exists(path)) throw DataError("MISSING", path.string(), "", "there is no such file");
     const Json json = Json::parse(read_text(path), nullptr, false);
     if (!json.is_object()) throw DataError("SYNTAX", path.string(), "", "expected one JSON object");
+    const auto whole = [&](const Json& value, uint64_t max) {
+        if (value.is_number_unsigned() && value.get<uint64_t>() <= max) return value.get<uint64_t>();
+        throw DataError("VALUE", path.string(), "",
+                        "expected a whole number up to " + std::to_string(max) + ", found " + value.dump());
+    };
     Anchors anchors;
     try {
         json.at("data_set").get_to(anchors.data_set);
         json.at("hash").get_to(anchors.hash);
         json.at("strategy").get_to(anchors.strategy);
-        json.at("seed").get_to(anchors.seed);
-        json.at("ids").get_to(anchors.ids);
+        anchors.seed = whole(json.at("seed"), UINT64_MAX);
+        for (const Json& id : json.at("ids").get_ref<const Json::array_t&>())
+            anchors.ids.push_back(int32_t(whole(id, INT32_MAX)));
     } catch (const Json::exception& error) {
         throw DataError("VALUE", path.string(), "", std::string("is no anchors.json of a run: ") + error.what());
     }
-    constexpr int32_t kMaxId = 1 << 24;  // generated images are made up to the largest
     if (anchors.ids.empty()) throw DataError("VALUE", path.string(), "ids", "is empty, expected at least one anchor");
-    for (int32_t id : anchors.ids) {
-        if (id < 0 || id > kMaxId) {
-            throw DataError("VALUE", path.string(), "ids",
-                            std::to_string(id) + " is no image, expected 0 to " + std::to_string(kMaxId));
-        }
-    }
     return anchors;
 }
 
@@ -202,9 +201,11 @@ SavedModel open_model(const std::filesystem::path& file, const std::filesystem::
 ImageSet load_data_of(SavedModel& model, const Flags& flags) {
     Anchors& anchors = model.anchors;
     DataOptions options{flags.data, flags.offline, 0, flags.test_limit};
-    // Generated images have no end: as many as the anchors ask for.
+    // Generated images have no end: as many as the anchors ask for, within reason.
+    constexpr int32_t kMaxGenerated = 1 << 16;
     if (anchors.data_set == "synthetic") {
-        options.train_limit = int64_t{1} + *std::max_element(anchors.ids.begin(), anchors.ids.end());
+        options.train_limit =
+            1 + std::clamp(*std::max_element(anchors.ids.begin(), anchors.ids.end()), 0, kMaxGenerated);
     }
     const std::string file = model.anchors_file.string();
     ImageSet data = load_images(anchors.data_set, options);
