@@ -149,10 +149,10 @@ sanitize:
 	+@$(SUBMAKE) CUDA=0 SAN=1 build/float-$(ARCH)-san/koine_tests
 	@$(PASSIVE) build/float-$(ARCH)-san/koine_tests --use-colour no
 
-# Every experiment once, end to end, on generated data; then stitch and invariance on a model that they trained.
+# Every experiment once, end to end, on generated data; stitch and invariance on a model that was trained for that.
 SMOKE     := $(BUILD)/smoke
 CKPT      := $(SMOKE)/ae_stitch/ckpt/relative
-TRAINING  := $(filter-out %/stitch %/invariance,$(PROGRAMS))
+TRAINING  := $(addprefix $(BIN)/,ae_stitch vae_stitch)
 smoke: $(PROGRAMS)
 	@rm -rf $(SMOKE)
 	@for p in $(TRAINING); do \
@@ -163,6 +163,10 @@ smoke: $(PROGRAMS)
 	@$(BIN)/stitch --a $(CKPT)-0.safetensors --b $(CKPT)-1.safetensors --test-limit 60 --out $(SMOKE)/stitch --quiet
 	@echo "  smoke    $(BIN)/invariance"
 	@$(BIN)/invariance --checkpoint $(CKPT)-0.safetensors --test-limit 60 --out $(SMOKE)/invariance --quiet
+	@echo "  smoke    $(BIN)/word_embeddings"
+	@$(BIN)/word_embeddings --data-set synthetic --n-words 500 --seeds 2 --out $(SMOKE)/word_embeddings --quiet
+	@echo "  smoke    $(BIN)/words"
+	@$(BIN)/words translate baba --data-set synthetic --quiet
 
 check: test sanitize smoke
 
@@ -173,6 +177,43 @@ bench: $(BUILD)/koine_bench
 cuda-compile:
 	+@$(SUBMAKE) CUDA=1 CUDA_ARCH=sm_80 BIN=build/$(REAL)-$(ARCH)-cuda/experiments all build/$(REAL)-$(ARCH)-cuda/koine_tests
 	@$(PASSIVE) build/$(REAL)-$(ARCH)-cuda/koine_tests --use-colour no "[ops]"
+
+# ---- fuzzing -------------------------------------------------------------------------------------------------------
+# The readers of word vectors on damaged files. libFuzzer is part of clang, which nothing else here needs.
+SECONDS      := 60
+FUZZ_CXX     := clang++
+FUZZ_FLAGS   := -std=c++20 -O1 -g -fopenmp -fno-sanitize-recover=all -Wno-pass-failed
+FUZZ_SRC     := $(wildcard data/word_vectors*.cpp) data/fasttext.cpp data/gzip.cpp data/bytes.cpp \
+                tensor/tensor.cpp tensor/storage.cpp tensor/emulated_team.cpp
+FUZZ_OBJ     := $(FUZZ_SRC:%.cpp=build/fuzz/%.o)
+FUZZ_TARGETS := $(patsubst tests/fuzz/%.cpp,build/fuzz/%,$(wildcard tests/fuzz/*.cpp))
+FUZZ_LIMITS  := -max_len=65536 -rss_limit_mb=1024 -timeout=5
+
+.PHONY: fuzz fuzz-checked
+fuzz: $(FUZZ_TARGETS)
+	@python3 tests/fuzz/make_seeds.py build/fuzz/seeds
+	@for t in $(^F); do \
+	  echo "  fuzz     $$t, $(SECONDS) s"; \
+	  mkdir -p build/fuzz/corpus/$$t; \
+	  OMP_NUM_THREADS=1 build/fuzz/$$t $(FUZZ_LIMITS) -max_total_time=$(SECONDS) -artifact_prefix=build/fuzz/$$t- \
+	    build/fuzz/corpus/$$t build/fuzz/seeds/$$t > build/fuzz/$$t.log 2>&1 || { tail -n 60 build/fuzz/$$t.log; exit 1; }; \
+	  grep DONE build/fuzz/$$t.log; \
+	done
+
+$(FUZZ_TARGETS): build/fuzz/%: build/fuzz/tests/fuzz/%.o $(FUZZ_OBJ)
+	@echo "  link     $@"
+	@$(FUZZ_CXX) -fopenmp -fsanitize=fuzzer,address,undefined -o $@ $^ -lz
+
+build/fuzz/%.o: %.cpp | fuzz-checked
+	@mkdir -p $(@D)
+	@echo "  compile  $<"
+	@$(FUZZ_CXX) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link,address,undefined -I. -DREAL=float $(DEPFLAGS) -c $< -o $@
+
+-include $(shell find build/fuzz -name '*.d' 2>/dev/null)
+
+fuzz-checked:
+	@echo '#include <omp.h>' | $(FUZZ_CXX) -fopenmp -fsyntax-only -x c++ - 2>/dev/null || \
+	  { echo "make fuzz needs clang++ with libFuzzer and OpenMP (Debian, Ubuntu: apt install clang libomp-dev)"; exit 1; }
 
 clean:
 	rm -rf build $(PROGRAMS)
@@ -189,6 +230,7 @@ help:
 	@echo "make sanitize      all tests under AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make smoke         every experiment once on generated data"
 	@echo "make bench         times of ops and training steps, beside PyTorch where PYTHON=... has it"
+	@echo "make fuzz          damaged word vectors, SECONDS=60 for each target (needs clang)"
 	@echo "make cuda-compile  every file through nvcc (no GPU needed)"
 	@echo "make doctor        what is installed, what is missing, what will be slow"
 	@echo "make clean         remove everything that was built"

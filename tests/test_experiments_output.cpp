@@ -118,7 +118,7 @@ TEST_CASE("numbers and times are written as people read them", "[experiments]") 
 
 TEST_CASE("a table aligns its columns and shows the same cells as HTML", "[experiments]") {
     Table table("Errors <1>", {"kind", "own", "n"});
-    table.add({"absolute", 0.0053, 500}).add({"relative & more", mean_and_deviation(0.5, 0.012, 2), "-"});
+    table.add({"absolute", 0.0053, 500}).add({"relative & more", cell_of({0.5, 0.012}, 2), "-"});
     table.add({"c", Cell(19.55f, 1), 7});
     table.note("a < b");
     CHECK(table.text() ==

@@ -32,6 +32,7 @@ public:
         std::vector<char*> argv = {const_cast<char*>(path.c_str())};
         for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
         argv.push_back(nullptr);
+        std::fflush(nullptr);  // what is buffered belongs to this process alone
         id = fork();
         if (id != 0) return;
         for (const auto& [ending, descriptor] : {std::pair(".out", 1), std::pair(".err", 2)}) {
@@ -237,4 +238,42 @@ TEST_CASE("a VAE that was saved ahead of its twin waits for it", "[programs]") {
     REQUIRE(run("vae_stitch", {"--resume", "mixed", "--quiet"}).code == 0);
     CHECK(metrics_of("mixed") == metrics_of("two"));
     CHECK(are_equal("mixed/ckpt/absolute-1.safetensors", "two/ckpt/absolute-1.safetensors"));
+}
+
+TEST_CASE("word_embeddings and words on made-up words", "[programs][words]") {
+    const TemporaryFolder temporary;
+    const Outcome outcome =
+        run("word_embeddings", {"--data-set", "synthetic", "--n-words", "300", "--seeds", "2", "--anchors", "50",
+                                "--anchor-strategy", "all", "--projection", "tsne", "--out", "run", "--quiet"});
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+    const Json metrics = metrics_of("run");
+    CHECK(metrics["anchors"] == 50);
+    CHECK(metrics["k"] == 10);
+    CHECK(double(metrics["absolute"]["a_to_b"]["mrr"]) < 0.1);
+    CHECK(metrics["absolute"]["a_to_a"]["mrr"] == 1.0);
+    for (const char* strategy : {"uniform", "top-frequency", "farthest-point", "k-means"}) {
+        const Json& scores = metrics["strategies"][strategy];
+        CHECK(double(scores["relative"]["a_to_b"]["mrr"]) > 0.9);
+        CHECK(double(scores["relative_centered"]["b_to_a"]["mrr"]) > 0.9);
+        CHECK(scores["relative"]["b_to_b"]["jaccard"] == 1.0);
+        CHECK(scores["relative"]["b_to_b"]["jaccard_deviation"] == 0.0);
+    }
+    CHECK(mentions(outcome.out, "relative, centred, k-means"));
+    CHECK(fs::exists("run/report.html"));
+
+    const Outcome word = run("words", {"translate", "baba", "bobo", "--data-set", "synthetic", "--k", "3"});
+    REQUIRE(word.code == 0);
+    CHECK(mentions(word.out, "\nbaba  baba, "));
+    CHECK(mentions(word.out, "\nbobo  bobo, "));
+    CHECK(run("words", {"near", "baba", "--data-set", "synthetic"}).code == 0);
+    for (const std::vector<std::string>& words : {std::vector<std::string>{},
+                                                  {"near"},
+                                                  {"nearby", "baba"},
+                                                  {"near", "baba", "--a", "x.vec"},
+                                                  {"near", "baba", "--epochs", "3"}}) {
+        CHECK(run("words", words).code == 2);
+    }
+    CHECK(run("words", {"near", "baba", "--a", "x.vec", "--b", "y.vec"}).code == 3);
+    CHECK(run("word_embeddings", {"baba"}).code == 2);
 }

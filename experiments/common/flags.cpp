@@ -62,7 +62,8 @@ std::string default_text(const Switch& s) {
 }
 
 std::string help(const Flags& flags, const std::vector<Switch>& switches) {
-    std::string text = flags.name + ": " + flags.about + "\n\nusage: " + flags.name + " [switches]\n\n";
+    std::string text = flags.name + ": " + flags.about + "\n\nusage: " + flags.name + " [switches]" +
+                       (flags.arguments_help.empty() ? "" : " " + flags.arguments_help) + "\n\n";
     const auto line = [&](std::string left, const std::string& right) {
         left.resize(std::max<size_t>(left.size() + 2, 30), ' ');
         text += "  " + left + right + "\n";
@@ -178,7 +179,10 @@ bool parse(Flags& flags, int argc, const char* const* argv) {
     } catch (const CLI::ParseError& error) {
         throw UsageError(error.what());
     }
-    if (!app.remaining().empty()) refuse_unknown(app.remaining().front(), switches);
+    for (const std::string& rest : app.remaining()) {
+        if (flags.arguments_help.empty() || rest.starts_with("-")) refuse_unknown(rest, switches);
+        flags.arguments.push_back(rest);
+    }
 
     const auto assign_given = [&](const std::vector<std::string>& names) {
         for (size_t i = 0; i < switches.size(); ++i) {

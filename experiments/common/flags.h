@@ -52,6 +52,7 @@ struct Flags {
     std::string about;                   // one sentence for --help
     std::vector<std::string> data_sets;  // the choices of --data-set
     std::vector<std::string> unused;     // common switches it has no use for: neither offered nor recorded
+    std::string arguments_help;          // what may stand beside the switches, such as "WORD..."; empty: nothing
 
     // What the user says: the common switches.
     std::string data, out, data_set, device = "auto", protocol = "report", resume;
@@ -59,6 +60,7 @@ struct Flags {
     int64_t train_limit = 0, test_limit = 0;  // 0: all there are
     double lr = 1e-3;
     bool full = false, offline, quiet = false, json = false;
+    std::vector<std::string> arguments;  // what stands beside the switches
 
     /// threads: what OpenMP would use (OMP_NUM_THREADS is honoured); offline: $KOINE_OFFLINE is set and is not 0.
     Flags();

@@ -39,6 +39,12 @@ Device choose_device(const Flags& flags) {
         "--device cpu");
 }
 
+std::vector<std::string> class_names(const ImageSet& data) {
+    std::vector<std::string> names;
+    for (int c = 0; c < data.n_classes; c++) names.push_back(std::to_string(c));
+    return names;
+}
+
 const std::vector<std::string>& anchor_strategies() {
     static const std::vector<std::string> names{"per-class", "uniform", "farthest-point", "k-means"};
     return names;

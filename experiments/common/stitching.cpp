@@ -1,7 +1,5 @@
 #include "experiments/common/stitching.h"
 
-#include <cmath>
-
 namespace koine {
 namespace {
 
@@ -16,11 +14,7 @@ MeanAndDeviation mse_over(const Stitching& s, F is_wanted) {
             if (is_wanted(i, j)) values.push_back(s.scores[i][j].mse);
         }
     }
-    MeanAndDeviation out;
-    for (double v : values) out.mean += v / double(values.size());
-    for (double v : values) out.deviation += (v - out.mean) * (v - out.mean);
-    out.deviation = values.size() < 2 ? 0 : std::sqrt(out.deviation / double(values.size() - 1));
-    return out;
+    return mean_and_deviation(values);
 }
 
 Checkpoint load_weights(const std::filesystem::path& file) {

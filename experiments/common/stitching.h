@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data/datasets.h"
+#include "experiments/common/table.h"
 #include "nn/autoencoder.h"
 #include "nn/evaluate.h"
 
@@ -13,10 +14,6 @@ namespace koine {
 
 /// One number per encoder (row) and decoder (column).
 using Matrix = std::vector<std::vector<double>>;
-
-struct MeanAndDeviation {
-    double mean = 0, deviation = 0;  ///< deviation: with divisor n - 1; 0 for one number
-};
 
 /// n models of one kind: every encoder's code read by every decoder.
 struct Stitching {

@@ -28,8 +28,6 @@ Json metrics_of(const Stitching& s) {
     return json;
 }
 
-Cell cell_of(const MeanAndDeviation& m) { return mean_and_deviation(m.mean, m.deviation, 4); }
-
 // Two models of a kind: a line for each pair, with all scores.
 Table list_of_pairs(const std::vector<Stitching>& kinds) {
     const bool is_variational = kinds[0].form.is_variational();
@@ -71,7 +69,7 @@ Table summary_of(const std::vector<Stitching>& kinds) {
     Table table("Mean squared error, mean and deviation over the models and over the pairs",
                 {"code", "own", "stitched", "ratio"});
     for (const Stitching& s : kinds) {
-        table.add({s.kind, cell_of(s.own()), cell_of(s.stitched()), {s.stitched().mean / s.own().mean, 2}});
+        table.add({s.kind, cell_of(s.own(), 4), cell_of(s.stitched(), 4), {s.stitched().mean / s.own().mean, 2}});
     }
     return table;
 }
@@ -167,7 +165,7 @@ std::filesystem::path draw_codes(const Run& run, const ImageSet& data, const std
     for (const Stitching& s : kinds) {
         for (size_t i : {0, 1}) spaces.push_back({s.kind + ", encoder " + s.names[i], s.codes[i]});
     }
-    return codes_chart(run.figure("codes.svg"), spaces, 2, data);
+    return codes_chart(run.figure("codes.svg"), spaces, 2, data.test.labels, class_names(data));
 }
 
 std::filesystem::path draw_matrices(const Run& run, const std::vector<Stitching>& kinds) {

@@ -1,6 +1,7 @@
 #include "experiments/common/table.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <iterator>
 #include <utility>
@@ -41,8 +42,19 @@ std::string shaded(const std::string& text, double shade) {
 
 }  // namespace
 
-Cell mean_and_deviation(double mean, double deviation, int digits) {
-    Cell cell(fixed(mean, digits) + " ± " + fixed(deviation, digits));
+MeanAndDeviation mean_and_deviation(const std::vector<double>& values) {
+    const double n = static_cast<double>(values.size());
+    MeanAndDeviation m;
+    for (const double v : values) m.mean += v;
+    m.mean /= n;
+    for (const double v : values) m.deviation += (v - m.mean) * (v - m.mean);
+    m.deviation = values.size() < 2 ? 0 : std::sqrt(m.deviation / (n - 1));
+    return m;
+}
+
+Cell cell_of(const MeanAndDeviation& m, int digits) {
+    const bool is_small = m.deviation < std::pow(10, -digits) / 2;  // not with an exponent beside the mean
+    Cell cell(fixed(m.mean, digits) + " ± " + fixed(is_small ? 0 : m.deviation, digits));
     cell.is_number = true;
     return cell;
 }

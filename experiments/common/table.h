@@ -22,8 +22,13 @@ struct Cell {
     double shade = -1;  ///< in [0, 1], a background from pale to dark (image.h, shade_of); below 0: none
 };
 
-/// "0.567 ± 0.012": a mean and its standard deviation.
-Cell mean_and_deviation(double mean, double deviation, int digits);
+struct MeanAndDeviation {
+    double mean = 0, deviation = 0;  ///< deviation: with divisor n - 1; 0 for one number
+};
+/// Of one or more values.
+MeanAndDeviation mean_and_deviation(const std::vector<double>& values);
+/// "0.567 ± 0.012".
+Cell cell_of(const MeanAndDeviation& m, int digits);
 
 class Table {
 public:

@@ -1,0 +1,54 @@
+// What the word experiments share: their switches, the pair of spaces, anchors, neighbours.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "data/word_pair.h"
+#include "experiments/common/run.h"
+
+namespace koine {
+
+struct WordFlags : Flags {
+    std::string a, b, anchor_strategy = "uniform";
+    int64_t n_anchors = 300, k = 10;
+    bool center = false;
+
+    WordFlags();
+    std::vector<Switch> switches() override;
+};
+
+/// The pair of --a and --b, of the data folders, or made up. Throws UsageError when only one of --a and --b is given,
+/// else as load_word_pair and find_word_vectors.
+WordPair load_words(const WordFlags& flags);
+/// What the first lines of a run say about it.
+RunInfo word_run_info(const WordFlags& flags, int64_t n_words, const WordPair& pair);
+
+/// Rows of the anchors: uniform, top-frequency (the first ones), farthest-point or k-means (in A). Throws as the
+/// functions of nn/relative.h.
+std::vector<int32_t> choose_word_anchors(const std::string& strategy, int64_t count, uint64_t seed,
+                                         const WordPair& pair);
+/// The strategies by name.
+const std::vector<std::string>& word_anchor_strategies();
+
+/// The vectors of the same words in both spaces, or codes of them.
+struct Spaces {
+    Tensor a, b;
+};
+/// Some of the words.
+Spaces select_rows(const Spaces& spaces, const std::vector<int32_t>& rows);
+/// Cosines [n, A] of some words with the anchors, in each space with its own.
+Spaces relative_codes(const Spaces& spaces, const std::vector<int32_t>& anchors, const std::vector<int32_t>& rows);
+/// The same of all words.
+Spaces relative_codes(const Spaces& spaces, const std::vector<int32_t>& anchors);
+
+/// x[N, D], its rows brought to length 1 and their mean subtracted: embeddings share a large common component, which
+/// all cosines see.
+Tensor centered(const Tensor& x);
+/// The k rows of x[N, D] with the largest cosines with query[1, D], best first; equal ones: the smaller row first.
+std::vector<int32_t> nearest_rows(const Tensor& query, const Tensor& x, int64_t k);
+/// The row of a word; when there is no such word, of the one that is spelt most like it, with a line in `notes`.
+int64_t find_or_replace(const WordPair& pair, const std::string& word, std::vector<std::string>& notes);
+/// "a,b,c" -> a, b, c; empty parts are left out.
+std::vector<std::string> split_list(const std::string& list);
+
+}  // namespace koine

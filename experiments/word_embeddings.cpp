@@ -1,0 +1,232 @@
+// Two spaces of words that nobody trained together: section 4 of the report, section 4.1 of the paper (Moschella et
+// al., ICLR 2023).
+//
+// fastText and word2vec give the same words vectors of their own: a word's vector in A says nothing about its vector in
+// B. Its cosines with the vectors of 300 anchor words do: here each word's code of one space is looked up among the
+// codes of the other. First a picture: four words and their neighbours in A, then the same words in B. Then numbers.
+//
+// Expect (vectors/trained_26M, 5000 words, 300 anchors, K = 10, about a minute on 2 cores): absolute MRR 0.002;
+// relative A -> B MRR 0.06, B -> A 0.26; with each space's mean subtracted first 0.57 and 0.42.
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "data/batches.h"
+#include "data/word_pair.h"
+#include "experiments/common/codes_chart.h"
+#include "experiments/common/run_main.h"
+#include "experiments/common/word_data.h"
+#include "nn/relative.h"
+#include "nn/retrieval.h"
+
+using namespace koine;
+
+struct Config : WordFlags {
+    int64_t n_words, cluster_size = 40;
+    std::string words = "school,ferrari,water,martial", projection = "pca";
+
+    Config() {
+        name = "word_embeddings", about = "words of one embedding found in another through relative representations";
+        seeds = 10;
+    }
+    void set_defaults() override { n_words = full ? 20000 : 5000; }
+    std::vector<Switch> switches() override {
+        std::vector<Switch> list = WordFlags::switches();
+        for (Switch& s : list) {
+            if (s.name == "anchor-strategy") s.choices.push_back("all");  // compared, each with rows of its own
+        }
+        list.push_back(
+            {"n-words", &n_words, "words that are looked up, and looked among: for each seed others", {.min = 2}});
+        list.push_back({"words", &words, "whose neighbours are drawn, separated by commas"});
+        list.push_back({"cluster-size", &cluster_size, "neighbours of each", {.min = 1, .max = 1000}});
+        list.push_back({"projection", &projection, "of the picture", {}, {"pca", "tsne", "first2"}});
+        return list;
+    }
+};
+
+// ---- the picture --------------------------------------------------------------------------------------------------
+
+/// Words that are near one word in A.
+struct Cluster {
+    std::string word;
+    std::vector<int32_t> rows;
+};
+
+std::vector<Cluster> find_clusters(const WordPair& pair, const Config& config, std::vector<std::string>& notes) {
+    std::vector<Cluster> clusters;
+    std::vector<bool> is_taken(size_t(pair.size()));
+    for (const std::string& wanted : split_list(config.words)) {
+        const int64_t row = find_or_replace(pair, wanted, notes);
+        Cluster cluster{pair.words[size_t(row)], {}};
+        for (const int32_t other : nearest_rows(pair.a.slice(0, row, row + 1), pair.a, pair.size())) {
+            if (is_taken[size_t(other)]) continue;
+            is_taken[size_t(other)] = true;
+            cluster.rows.push_back(other);
+            if (int64_t(cluster.rows.size()) > config.cluster_size) break;  // the word itself comes first
+        }
+        clusters.push_back(cluster);
+    }
+    return clusters;
+}
+
+Table cluster_table(const WordPair& pair, const std::vector<Cluster>& clusters) {
+    constexpr int64_t kShown = 5;
+    Table table("Nearest words in each space", {"word", "in A", "in B"});
+    for (const Cluster& cluster : clusters) {
+        const int64_t row = pair.find(cluster.word);
+        const auto neighbours = [&](const Tensor& x) {
+            std::string text;
+            for (const int32_t i : nearest_rows(x.slice(0, row, row + 1), x, kShown + 1)) {
+                if (i != row) text += (text.empty() ? "" : " ") + pair.words[size_t(i)];
+            }
+            return text;
+        };
+        table.add({cluster.word, neighbours(pair.a), neighbours(pair.b)});
+    }
+    return table;
+}
+
+std::filesystem::path draw_clusters(const std::filesystem::path& path, const std::vector<Cluster>& clusters,
+                                    const Spaces& absolute, const Spaces& relative, const std::string& projection) {
+    std::vector<int32_t> rows, labels;
+    std::vector<std::string> names;
+    for (const Cluster& cluster : clusters) {
+        rows.insert(rows.end(), cluster.rows.begin(), cluster.rows.end());
+        labels.insert(labels.end(), cluster.rows.size(), int32_t(names.size()));
+        names.push_back(cluster.word);
+    }
+    const std::vector<ShownCodes> shown = {{"absolute, A", gather_rows(absolute.a, rows)},
+                                           {"absolute, B", gather_rows(absolute.b, rows)},
+                                           {"relative, A", gather_rows(relative.a, rows)},
+                                           {"relative, B", gather_rows(relative.b, rows)}};
+    return codes_chart(path, shown, 2, labels, names, projection);
+}
+
+// ---- the numbers --------------------------------------------------------------------------------------------------
+
+/// What a seed stands for: the words that are looked up and looked among, and the anchors.
+struct Draw {
+    uint64_t seed;
+    std::vector<int32_t> words;
+};
+
+const std::vector<std::string> kDirections = {"a_to_a", "a_to_b", "b_to_a", "b_to_b"};
+
+/// The scores of every direction, one for each seed.
+using Scores = std::map<std::string, std::vector<RetrievalScores>>;
+
+void add_scores(Scores& scores, const Spaces& codes, int64_t k) {
+    for (const std::string& direction : kDirections) {
+        const Tensor& from = direction[0] == 'a' ? codes.a : codes.b;
+        const Tensor& to = direction.back() == 'a' ? codes.a : codes.b;
+        scores[direction].push_back(compare_by_retrieval(from, to, k));
+    }
+}
+
+MeanAndDeviation over_seeds(const std::vector<RetrievalScores>& scores, double RetrievalScores::*score) {
+    std::vector<double> values;
+    for (const RetrievalScores& s : scores) values.push_back(s.*score);
+    return mean_and_deviation(values);
+}
+
+struct Column {
+    const char *title, *key;
+    double RetrievalScores::*score;
+};
+const Column kColumns[] = {{"Jaccard", "jaccard", &RetrievalScores::jaccard},
+                           {"MRR", "mrr", &RetrievalScores::mrr},
+                           {"cosine", "cosine", &RetrievalScores::cosine},
+                           {"top 1", "top1", &RetrievalScores::top1},
+                           {"top K", "top_k", &RetrievalScores::top_k}};
+
+void add_rows(Table& table, const std::string& codes, const Scores& scores) {
+    for (const auto& [direction, all] : scores) {
+        const std::string arrow{char(std::toupper(direction[0])),    ' ', '-', '>', ' ',
+                                char(std::toupper(direction.back()))};
+        std::vector<Cell> row = {codes, arrow};
+        for (const Column& c : kColumns) {
+            const MeanAndDeviation m = over_seeds(all, c.score);
+            row.push_back(all.size() > 1 ? cell_of(m, 3) : Cell(m.mean, 3));
+        }
+        table.add(row);
+    }
+}
+
+Json json_of(const Scores& scores) {
+    Json json;
+    for (const auto& [direction, all] : scores) {
+        for (const Column& c : kColumns) {
+            const MeanAndDeviation m = over_seeds(all, c.score);
+            json[direction][c.key] = m.mean;
+            json[direction][std::string(c.key) + "_deviation"] = m.deviation;
+        }
+    }
+    return json;
+}
+
+int main(int argc, char** argv) {
+    Config config;
+    return run_main(config, argc, argv, [&] {
+        const WordPair pair = load_words(config);
+        const int64_t n = std::min(config.n_words, pair.size());
+        if (config.data_set == "synthetic" && config.words == Config().words) config.words = "baba,beba,biba,boba";
+        Run run(config, word_run_info(config, n, pair));
+        std::vector<std::string> notes = pair.warnings;
+
+        const Spaces plain{pair.a, pair.b}, without_mean{centered(pair.a), centered(pair.b)};
+        std::vector<Draw> draws;
+        for (int64_t i = 0; i < config.seeds; i++) {
+            const uint64_t seed = 2 * uint64_t(config.seed + i);  // even ones for anchors, odd ones for words
+            draws.push_back({seed, uniform_anchors(pair.size(), n, seed + 1)});
+        }
+        const std::vector<std::string> strategies =
+            config.anchor_strategy == "all" ? word_anchor_strategies() : std::vector{config.anchor_strategy};
+        Table numbers("Each of " + std::to_string(n) +
+                          " words of one space looked up in the other, by cosine, K = " + std::to_string(config.k),
+                      {"codes", "direction", "Jaccard", "MRR", "cosine", "top 1", "top K"});
+        Json metrics = {{"common_words", pair.size()}, {"words", n}, {"anchors", config.n_anchors}, {"k", config.k}};
+        if (pair.a.shape == pair.b.shape) {
+            Scores absolute;
+            for (const Draw& draw : draws) add_scores(absolute, select_rows(plain, draw.words), config.k);
+            add_rows(numbers, "absolute", absolute);
+            metrics["absolute"] = json_of(absolute);
+        } else {
+            numbers.note("Vectors of " + std::to_string(pair.a.shape[1]) + " and of " +
+                         std::to_string(pair.b.shape[1]) + " numbers cannot be compared as they are.");
+        }
+        for (const std::string& strategy : strategies) {
+            Scores relative, relative_centered;
+            for (const Draw& draw : draws) {
+                const auto anchors = choose_word_anchors(strategy, config.n_anchors, draw.seed, pair);
+                add_scores(relative, relative_codes(plain, anchors, draw.words), config.k);
+                add_scores(relative_centered, relative_codes(without_mean, anchors, draw.words), config.k);
+            }
+            const std::string suffix = strategies.size() > 1 ? ", " + strategy : "";
+            add_rows(numbers, "relative" + suffix, relative);
+            add_rows(numbers, "relative, centred" + suffix, relative_centered);
+            Json& place = strategies.size() > 1 ? metrics["strategies"][strategy] : metrics;
+            place["relative"] = json_of(relative);
+            place["relative_centered"] = json_of(relative_centered);
+        }
+
+        const std::vector<Cluster> clusters = find_clusters(pair, config, notes);
+        const Spaces& shown = config.center ? without_mean : plain;
+        const auto anchors = choose_word_anchors(strategies[0], config.n_anchors, draws[0].seed, pair);
+        const auto picture = draw_clusters(run.figure("clusters.svg"), clusters, shown, relative_codes(shown, anchors),
+                                           config.projection);
+        Table counts("Words", {"filter", "left"});
+        for (const auto& [filter, left] : pair.counts) counts.add({filter, left});
+        Table neighbours = cluster_table(pair, clusters);
+        for (const std::string& note : notes) neighbours.note(note);
+        Report report("Words of one embedding in another", "A: " + pair.source_a + ". B: " + pair.source_b + ".");
+        report
+            .add_figure(picture,
+                        "Four words and their neighbours in A, the same words in B. Absolute vectors of the two "
+                        "spaces have nothing to do with each other; relative codes have the same shape in both.")
+            .add(numbers)
+            .add(neighbours)
+            .add(counts);
+        metrics["seconds"] = run.seconds();
+        run.finish(metrics, {counts, neighbours, numbers}, report);
+    });
+}

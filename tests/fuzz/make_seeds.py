@@ -1,0 +1,118 @@
+"""Small files of every format that the loaders read, for the fuzz targets to begin with.
+
+    python3 tests/fuzz/make_seeds.py FOLDER     writes FOLDER/fuzz_word_vectors/* and FOLDER/fuzz_fasttext/*
+"""
+
+import gzip
+import pathlib
+import struct
+import sys
+
+WORDS = ["the", "</s>", "café", "of"]
+DIM = 3
+BUCKETS = 7
+KEPT = [(5, 1), (0, 0)]  # if pruned: (bucket, row behind the words)
+CENTROIDS = 256
+
+
+def vector(row, dim=DIM):
+    return [((row * dim + i) * 37 % 101) / 16 - 3 for i in range(dim)]
+
+
+def floats(numbers):
+    return b"".join(struct.pack("<f", x) for x in numbers)
+
+
+def word2vec(end):
+    """The binary format; `end` stands behind each record."""
+    records = [word.encode() + b" " + floats(vector(i)) + end for i, word in enumerate(WORDS)]
+    return b"%d %d\n" % (len(WORDS), DIM) + b"".join(records)
+
+
+def glove():
+    return "".join(f"{word} {' '.join(map(str, vector(i)))}\n" for i, word in enumerate(WORDS)).encode()
+
+
+def vec():
+    """Text with a header, as fastText writes it."""
+    return b"%d %d\n" % (len(WORDS), DIM) + glove()
+
+
+def dense(rows, dim):
+    return struct.pack("<qq", rows, dim) + b"".join(floats(vector(i, dim)) for i in range(rows))
+
+
+def quantised(rows, dim, has_norms):
+    part = 2 if dim > 1 else 1
+    n_parts = (dim + part - 1) // part
+    codes = bytes(i * 29 % 256 for i in range(n_parts * rows))
+    out = struct.pack("<Bqqi", has_norms, rows, dim, len(codes)) + codes
+    out += struct.pack("<4i", dim, n_parts, part, dim - (n_parts - 1) * part)
+    out += floats(i % 211 / 32 - 3 for i in range(CENTROIDS * dim))
+    if has_norms:
+        out += bytes(i % 256 for i in range(rows)) + struct.pack("<4i", 1, 1, 1, 1)
+        out += floats(i / 64 + 0.5 for i in range(CENTROIDS))
+    return out
+
+
+def head(version, n_buckets, dim, kept):
+    """Everything before the matrices; data/fasttext.cpp begins with the layout. Version 0 is without magic."""
+    out = struct.pack("<2i", 793712314, version) if version else b""
+    out += struct.pack("<12id", dim, 5, 1, 1, 5, 1, 2, 2, n_buckets, 1, 3, 100, 1e-4)
+    out += struct.pack("<3iq", len(WORDS), len(WORDS), 0, 404)
+    if version:
+        out += struct.pack("<q", len(kept) if kept else -1)
+    for word in WORDS:
+        out += word.encode() + struct.pack("<Bqb", 0, 12, 0)
+    return out + b"".join(struct.pack("<2i", *k) for k in kept)
+
+
+def fasttext(version):
+    flag = b"\0" if version else b""
+    n = len(WORDS)
+    return head(version, BUCKETS, DIM, []) + flag + dense(n + BUCKETS, DIM) + flag + dense(n, DIM)
+
+
+def fasttext_quantised():
+    """Of everything: parts of two numbers and of one, norms, a quantised output matrix."""
+    n = len(WORDS)
+    return head(12, BUCKETS, DIM, []) + b"\1" + quantised(n + BUCKETS, DIM, True) + b"\1" + quantised(n, DIM, True)
+
+
+def fasttext_pruned():
+    """As small as it can be: most bytes of a quantised model are centroids, where a change does nothing."""
+    n = len(WORDS)
+    return head(12, BUCKETS, 1, KEPT) + b"\1" + quantised(n + len(KEPT), 1, False) + b"\0" + dense(n, 1)
+
+
+def main(folder):
+    models = {
+        "v12": fasttext(12),
+        "v11": fasttext(11),
+        "no_magic": fasttext(0),
+        "quantised": fasttext_quantised(),
+        "pruned": fasttext_pruned(),
+    }
+    models["v12.gz"] = gzip.compress(models["v12"], mtime=0)
+    vectors = {
+        "word2vec": word2vec(b""),
+        "word2vec_lines": word2vec(b"\n"),
+        "word2vec.gz": gzip.compress(word2vec(b"\n"), mtime=0),
+        "vec": vec(),
+        "glove": glove(),
+        "glove_crlf": b"\xef\xbb\xbf" + glove().replace(b"\n", b"\r\n"),
+        **models,
+    }
+    seeds = {f"fuzz_fasttext/{name}": seed for name, seed in models.items()}
+    # The first byte chooses the options of load_word_vectors: none, and strict.
+    for name, seed in vectors.items():
+        seeds[f"fuzz_word_vectors/{name}"] = b"\0" + seed
+        seeds[f"fuzz_word_vectors/{name}-strict"] = b"\1" + seed
+    for name, seed in seeds.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(seed)
+
+
+if __name__ == "__main__":
+    main(pathlib.Path(sys.argv[1]))
