@@ -123,7 +123,9 @@ void add_scores(Scores& scores, const Spaces& codes, int64_t k) {
     }
 }
 
-MeanAndDeviation over_seeds(const std::vector<RetrievalScores>& scores, double RetrievalScores::*score) {
+using Score = double RetrievalScores::*;
+
+MeanAndDeviation over_seeds(const std::vector<RetrievalScores>& scores, Score score) {
     std::vector<double> values;
     for (const RetrievalScores& s : scores) values.push_back(s.*score);
     return mean_and_deviation(values);
@@ -131,7 +133,7 @@ MeanAndDeviation over_seeds(const std::vector<RetrievalScores>& scores, double R
 
 struct Column {
     const char *title, *key;
-    double RetrievalScores::*score;
+    Score score;
 };
 const Column kColumns[] = {{"Jaccard", "jaccard", &RetrievalScores::jaccard},
                            {"MRR", "mrr", &RetrievalScores::mrr},
