@@ -15,7 +15,7 @@ static_assert(std::endian::native == std::endian::little, "word2vec files are li
 
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
-// ---- word2vec binary: a word, a blank, dim floats, and perhaps a line end ---------------------------------------------
+// ---- word2vec binary: a word, a blank, dim floats, and perhaps a line end ------------------------------------------
 
 class BinaryReader : public VectorReader {
 public:
@@ -24,7 +24,7 @@ public:
 
     WordVectors read() {
         while (!is_done()) {
-            const std::string_view block = in.view(block_bytes);
+            const std::string_view block = in.view(kBlockBytes);
             size_t begin = 0;
             while (!is_done()) {
                 // The original tool ends each record with a line end, gensim does not.
@@ -37,7 +37,8 @@ public:
                 begin = blank + 1 + n_vector_bytes;
             }
             if (begin == 0) fail_incomplete(block);
-            convert_taken();
+            // Copying is as fast as memory: a second thread gains a third, and on a busy machine it is waited for.
+            convert_taken(false);
             in.skip(begin);
         }
         return finish("word2vec binary");
@@ -79,7 +80,7 @@ private:
     const size_t n_vector_bytes;
 };
 
-// ---- which format is it? ----------------------------------------------------------------------------------------------
+// ---- which format is it? -------------------------------------------------------------------------------------------
 
 std::string_view first_line(std::string_view text) {
     std::string_view line = text.substr(0, text.find('\n'));
@@ -225,7 +226,7 @@ WordVectors load_word_vectors(const std::string& path, const WordVectorOptions& 
     fail_unknown(path, head);
 }
 
-// ---- WordTable --------------------------------------------------------------------------------------------------------
+// ---- WordTable -----------------------------------------------------------------------------------------------------
 
 size_t WordTable::slot_of(std::string_view text, uint32_t hash) const {
     size_t i = hash & (slots.size() - 1);

@@ -147,7 +147,6 @@ VectorReader::VectorReader(Window& in_, const WordVectorOptions& options_, int64
       options(options_),
       dim(dim_),
       n_claimed(n_claimed_),
-      block_bytes(options_.filter ? kBlockBytes : kLargeBlockBytes),
       unit(unit_),
       rows(dim_, expected_rows(in_, options_, n_claimed_, min_record_bytes)) {}
 
@@ -193,16 +192,16 @@ void VectorReader::convert_one(Record& record) const {
     record.is_zero = n_nonzero == 0;
 }
 
-void VectorReader::convert_taken() {
+void VectorReader::convert_taken(bool by_all_threads) {
     const int64_t n = int64_t(taken.size());
     const auto task = [&](int64_t i) {
         for (int64_t k = i * kRowsPerTask; k < std::min(n, (i + 1) * kRowsPerTask); k++) convert_one(taken[size_t(k)]);
     };
-    // With a filter there are often a few rows or none: not worth waking other threads.
-    if (n <= kRowsPerTask) {
-        task(0);
+    const int64_t n_tasks = (n + kRowsPerTask - 1) / kRowsPerTask;
+    if (by_all_threads && n_tasks > 1) {
+        for_tasks(Device::cpu, n_tasks, task);
     } else {
-        for_tasks(Device::cpu, (n + kRowsPerTask - 1) / kRowsPerTask, task);
+        for (int64_t i = 0; i < n_tasks; i++) task(i);
     }
     for (int64_t k = 0; k < n; k++) {
         const Record& record = taken[size_t(k)];

@@ -21,8 +21,6 @@ inline constexpr size_t kMaxWordBytes = 1 << 16;
 inline constexpr int64_t kMaxDim = 1 << 16;
 /// Read at once: small enough for the cache, and more than a binary record of the largest word and dim.
 inline constexpr size_t kBlockBytes = 1 << 19;
-/// The same where nearly all words are kept: the threads are woken once a block, which on a busy machine takes long.
-inline constexpr size_t kLargeBlockBytes = 1 << 21;
 static_assert(kBlockBytes > 2 * kMaxWordBytes + 4 * size_t(kMaxDim));
 
 /// The contents of a file, gzip or plain, front to back; as much of them as is wanted can be seen in one piece.
@@ -120,7 +118,8 @@ protected:
     /// Takes a record: its word becomes a row if the filter wants it and it is new. `numbers` must stay in memory until
     /// convert_taken().
     void take(std::string_view word, std::string_view numbers, uint64_t place);
-    void convert_taken();
+    /// Fills the rows of what was taken. All threads help if one alone would be busy for long.
+    void convert_taken(bool by_all_threads);
     /// True when enough words are kept, or all promised ones are seen.
     bool is_done() const { return is_full() || n_seen == n_claimed; }
     /// Throws TRUNC when words are missing, counts the bytes behind the last one, and returns everything.
@@ -131,8 +130,7 @@ protected:
     const WordVectorOptions options;
     const int64_t dim;
     const std::optional<int64_t> n_claimed;
-    const size_t block_bytes;  // to read at once
-    int64_t n_seen = 0;        // records so far
+    int64_t n_seen = 0;  // records so far
 
 private:
     struct Record {
@@ -159,7 +157,7 @@ private:
 /// A word for a message: quoted, shortened, with the bytes that are not UTF-8 replaced.
 std::string shown_word(std::string_view word);
 
-/// Reads text from the place where `in` is, which is line `first_line`.
+/// Reads text from the place where `in` is: behind the header, if there is one (`n_claimed`).
 WordVectors read_text_vectors(Window& in, const WordVectorOptions& options, int64_t dim,
                               std::optional<int64_t> n_claimed, bool has_byte_order_mark);
 /// How many numbers stand at the end of a line, its first field not among them.

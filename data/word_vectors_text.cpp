@@ -21,6 +21,8 @@ public:
           max_line_bytes(kMaxWordBytes + 64 * size_t(dim_)) {}
 
     WordVectors read() {
+        // The threads are woken once a block: seldom, where they have to turn all numbers into rows.
+        const size_t block_bytes = options.filter ? kBlockBytes : 4 * kBlockBytes;
         uint64_t line = n_claimed ? 2 : 1;
         while (!is_done()) {
             // Longer than a line may be, so that a block without a line end is an error.
@@ -39,7 +41,7 @@ public:
                 begin = std::min(end + 1, block.size());
             }
             if (begin == 0) fail_too_long(line);
-            convert_taken();
+            convert_taken(true);
             in.skip(begin);
         }
         return finish(n_claimed ? "text with a header" : "text");

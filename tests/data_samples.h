@@ -1,5 +1,10 @@
 // What the tests of data/ share: a scratch folder, small files made in memory, and the damage that is done to them.
 #pragma once
+#include <malloc.h>
+#include <omp.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include <cstdint>
@@ -12,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "tensor/storage.h"
 #include "tests/catch.h"
 #include "tests/scratch.h"
 
@@ -106,5 +112,35 @@ inline int sweep(const Bytes& good, size_t header, const std::vector<LengthField
     for (int byte = 0; byte < 256; byte++) is_refused(good + Bytes{uint8_t(byte)});
     return n_refused;
 }
+
+#ifndef __SANITIZE_ADDRESS__  // whose own bookkeeping would be measured
+/// How many KB of memory a call adds at its worst moment, measured in a process of its own, which first gives back what
+/// earlier tests have left free: memory that is found is not added.
+inline long added_kb(const std::function<void()>& call) {
+    int pipe_ends[2];
+    REQUIRE(pipe(pipe_ends) == 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        omp_set_num_threads(1);  // the threads that the parent may have started are not in this process
+        pool().trim();
+        malloc_trim(0);
+        std::ofstream("/proc/self/clear_refs") << 5;  // the largest size so far is forgotten
+        rusage before{}, after{};
+        getrusage(RUSAGE_SELF, &before);
+        call();
+        getrusage(RUSAGE_SELF, &after);
+        const long added = after.ru_maxrss - before.ru_maxrss;
+        const bool is_written = write(pipe_ends[1], &added, sizeof added) == sizeof added;
+        _exit(is_written ? 0 : 1);
+    }
+    long added = -1;
+    const bool is_read = read(pipe_ends[0], &added, sizeof added) == sizeof added;
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
+    waitpid(child, nullptr, 0);
+    REQUIRE(is_read);
+    return added;
+}
+#endif
 
 }  // namespace koine::testing

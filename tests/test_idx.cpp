@@ -1,7 +1,4 @@
 // IDX reading: rows G3 and G6 to G16 of the catalogue of bad inputs, and the generic sweep.
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 
@@ -44,31 +41,6 @@ Bytes bomb(const Bytes& head, int megabytes) {
     for (int i = 0; i < megabytes; i++) file.insert(file.end(), zeros.begin(), zeros.end());
     return file;
 }
-
-#ifndef __SANITIZE_ADDRESS__  // whose own bookkeeping would be measured
-/// How many KB of memory a call adds, measured in a process of its own.
-long added_kb(const std::function<void()>& call) {
-    int pipe_ends[2];
-    REQUIRE(pipe(pipe_ends) == 0);
-    const pid_t child = fork();
-    if (child == 0) {
-        rusage before{}, after{};
-        getrusage(RUSAGE_SELF, &before);
-        call();
-        getrusage(RUSAGE_SELF, &after);
-        const long added = after.ru_maxrss - before.ru_maxrss;
-        const bool is_written = write(pipe_ends[1], &added, sizeof added) == sizeof added;
-        _exit(is_written ? 0 : 1);
-    }
-    long added = -1;
-    const bool is_read = read(pipe_ends[0], &added, sizeof added) == sizeof added;
-    close(pipe_ends[0]);
-    close(pipe_ends[1]);
-    waitpid(child, nullptr, 0);
-    REQUIRE(is_read);
-    return added;
-}
-#endif
 
 }  // namespace
 

@@ -3,9 +3,6 @@
 #include "data/word_vectors.h"
 
 #include <omp.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <clocale>
 #include <cmath>
@@ -79,32 +76,6 @@ WordVectorOptions strict() {
     return options;
 }
 
-#ifndef __SANITIZE_ADDRESS__  // whose own bookkeeping would be measured
-/// How many KB of memory a call adds at its worst moment, measured in a process of its own.
-long added_kb(const std::function<void()>& call) {
-    int pipe_ends[2];
-    REQUIRE(pipe(pipe_ends) == 0);
-    const pid_t child = fork();
-    if (child == 0) {
-        omp_set_num_threads(1);  // the threads that the parent may have started are not in this process
-        rusage before{}, after{};
-        getrusage(RUSAGE_SELF, &before);
-        call();
-        getrusage(RUSAGE_SELF, &after);
-        const long added = after.ru_maxrss - before.ru_maxrss;
-        const bool is_written = write(pipe_ends[1], &added, sizeof added) == sizeof added;
-        _exit(is_written ? 0 : 1);
-    }
-    long added = -1;
-    const bool is_read = read(pipe_ends[0], &added, sizeof added) == sizeof added;
-    close(pipe_ends[0]);
-    close(pipe_ends[1]);
-    waitpid(child, nullptr, 0);
-    REQUIRE(is_read);
-    return added;
-}
-#endif
-
 /// Words "w0", "w1", ... with `dim` numbers each.
 std::string many_as_text(int n, int dim) {
     std::string out;
@@ -128,7 +99,7 @@ std::string path_of_data(const std::string& name) {
 
 }  // namespace
 
-// ---- what is read -----------------------------------------------------------------------------------------------------
+// ---- what is read --------------------------------------------------------------------------------------------------
 
 TEST_CASE("word vectors: each format, plain and gzip, under any name", "[data][vectors][W13][W14][V3]") {
     const ScratchFolder scratch;
@@ -298,7 +269,7 @@ TEST_CASE("word vectors: the result does not depend on where a block ends", "[da
     }
 }
 
-// ---- word2vec binary: W -----------------------------------------------------------------------------------------------
+// ---- word2vec binary: W --------------------------------------------------------------------------------------------
 
 TEST_CASE("word vectors: a header that is none", "[data][vectors][W1]") {
     CHECK_ERROR(load("abc 300"), DataError, "line 1: the header is \"abc 300\", expected two numbers");
@@ -494,7 +465,7 @@ TEST_CASE("word vectors: something else says what it is", "[data][vectors][W14]"
     CHECK(kind_of([] { load_word_vectors("/"); }) == "IO");
 }
 
-// ---- text: V ----------------------------------------------------------------------------------------------------------
+// ---- text: V -------------------------------------------------------------------------------------------------------
 
 TEST_CASE("word vectors: lines of the wrong length", "[data][vectors][V1]") {
     CHECK_ERROR(load("a 1 2 3\nb 1 2\n"), DataError,
@@ -598,7 +569,7 @@ TEST_CASE("word vectors: lines without an end", "[data][vectors][V9]") {
 #endif
 }
 
-// ---- all of them ------------------------------------------------------------------------------------------------------
+// ---- all of them ---------------------------------------------------------------------------------------------------
 
 TEST_CASE("word vectors: any damage is refused or read", "[data][vectors]") {
     const ScratchFolder scratch;
@@ -644,7 +615,7 @@ TEST_CASE("word vectors: memory follows what is kept", "[data][vectors]") {
 }
 #endif
 
-// ---- real files -------------------------------------------------------------------------------------------------------
+// ---- real files ----------------------------------------------------------------------------------------------------
 
 TEST_CASE("word vectors: GloVe's words agree bit for bit in three formats", "[data][vectors][real]") {
     const std::string folder = path_of_data("glove_6b_50d");
