@@ -183,7 +183,7 @@ cuda-compile:
 SECONDS      := 60
 FUZZ_CXX     := clang++
 FUZZ_FLAGS   := -std=c++20 -O1 -g -fopenmp -fno-sanitize-recover=all -Wno-pass-failed
-FUZZ_SRC     := $(wildcard data/word_vectors*.cpp) data/fasttext.cpp data/gzip.cpp data/bytes.cpp \
+FUZZ_SRC     := $(wildcard data/word_vectors*.cpp data/fasttext*.cpp) data/gzip.cpp data/bytes.cpp \
                 tensor/tensor.cpp tensor/storage.cpp tensor/emulated_team.cpp
 FUZZ_OBJ     := $(FUZZ_SRC:%.cpp=build/fuzz/%.o)
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.cpp,build/fuzz/%,$(wildcard tests/fuzz/*.cpp))

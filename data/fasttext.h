@@ -18,7 +18,7 @@ namespace koine {
 /// The signed FNV-1a hash of 32 bits that fastText hashes words and subwords with: bytes are widened as signed chars.
 uint32_t fasttext_hash(std::string_view word);
 
-/// What a file holds; defined in fasttext.cpp.
+/// What a file holds; see fasttext_model.h.
 struct FastTextModel;
 
 /// A model, read once and never changed; copies share it, and any number of threads may ask it.

@@ -6,10 +6,13 @@
 
 namespace koine {
 
+/// A byte that continues a code point: no code point begins here.
+inline bool utf8_is_continuation(char byte) { return (uint8_t(byte) & 0xc0) == 0x80; }
+
 /// Length in bytes of the code point at the front of `text`, 1 to 4; 0 when it is not valid UTF-8 or cut short.
 inline size_t utf8_length(std::string_view text) {
     const auto byte = [&](size_t i) { return i < text.size() ? uint8_t(text[i]) : uint8_t(0); };
-    const auto continues = [&](size_t i) { return (byte(i) & 0xc0) == 0x80; };
+    const auto continues = [&](size_t i) { return utf8_is_continuation(char(byte(i))); };
     const uint8_t first = byte(0);
     if (text.empty()) return 0;
     if (first < 0x80) return 1;

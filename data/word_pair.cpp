@@ -57,10 +57,6 @@ bool is_alphabetic(std::string_view word) {
                                         [](char c) { return ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z'); });
 }
 
-Tensor rows_of(const WordVectors& vectors, const std::vector<int32_t>& rows) {
-    return gather_rows(vectors.vectors, rows);
-}
-
 }  // namespace
 
 int64_t WordPair::find(std::string_view word) const {
@@ -125,7 +121,7 @@ WordPair load_word_pair(const std::string& file_a, const std::string& file_b) {
         throw DataError("VALUE", file_b, "", "shares no word with " + file_a + " that passes the filters");
     pair.source_a = a.source, pair.source_b = b.source;
     for (int32_t row : rows_a) pair.words.emplace_back(a.words[size_t(row)]);
-    pair.a = rows_of(a, rows_a), pair.b = rows_of(b, rows_b);
+    pair.a = gather_rows(a.vectors, rows_a), pair.b = gather_rows(b.vectors, rows_b);
     for (const WordVectors* v : {&a, &b})
         pair.warnings.insert(pair.warnings.end(), v->warnings.begin(), v->warnings.end());
     return pair;

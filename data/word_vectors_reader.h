@@ -2,8 +2,9 @@
 // its bytes to a row. The formats themselves are in word_vectors.cpp (binary) and word_vectors_text.cpp.
 //
 // A block of the file is taken in three steps. One thread finds the records, asks the filter and drops duplicates, in
-// the order of the file. All threads turn the numbers of the new words into rows, each row where it belongs. One thread
-// looks at what they noted. So the result does not depend on the number of threads.
+// the order of the file. The numbers of the new words become rows, each where it belongs: by all threads for text,
+// which has to be parsed, by one for binary files, which are copied. One thread looks at what was noted. So the result
+// does not depend on the number of threads.
 #pragma once
 #include <array>
 #include <memory>
@@ -118,7 +119,7 @@ protected:
     /// Takes a record: its word becomes a row if the filter wants it and it is new. `numbers` must stay in memory until
     /// convert_taken().
     void take(std::string_view word, std::string_view numbers, uint64_t place);
-    /// Fills the rows of what was taken. All threads help if one alone would be busy for long.
+    /// Fills the rows of what was taken, by all threads or by this one.
     void convert_taken(bool by_all_threads);
     /// True when enough words are kept, or all promised ones are seen.
     bool is_done() const { return is_full() || n_seen == n_claimed; }

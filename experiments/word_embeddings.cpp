@@ -7,7 +7,7 @@
 //
 // Expect (vectors/trained_26M, 5000 words, 300 anchors, K = 10, about a minute on 2 cores): absolute MRR 0.002;
 // relative A -> B MRR 0.06, B -> A 0.26; with each space's mean subtracted first 0.57 and 0.42.
-#include <cmath>
+#include <cctype>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -23,13 +23,18 @@ using namespace koine;
 
 struct Config : WordFlags {
     int64_t n_words, cluster_size = 40;
-    std::string words = "school,ferrari,water,martial", projection = "pca";
+    std::string words, projection = "pca";
+    bool center = false;
 
     Config() {
         name = "word_embeddings", about = "words of one embedding found in another through relative representations";
         seeds = 10;
     }
     void set_defaults() override { n_words = full ? 20000 : 5000; }
+    /// Those that are compared.
+    std::vector<std::string> strategies() const {
+        return anchor_strategy == "all" ? word_anchor_strategies() : std::vector{anchor_strategy};
+    }
     std::vector<Switch> switches() override {
         std::vector<Switch> list = WordFlags::switches();
         for (Switch& s : list) {
@@ -37,18 +42,20 @@ struct Config : WordFlags {
         }
         list.push_back(
             {"n-words", &n_words, "words that are looked up, and looked among: for each seed others", {.min = 2}});
-        list.push_back({"words", &words, "whose neighbours are drawn, separated by commas"});
+        list.push_back(
+            {"words", &words, "whose neighbours are drawn; else school,ferrari,water,martial", {}, {}, "WORD,..."});
         list.push_back({"cluster-size", &cluster_size, "neighbours of each", {.min = 1, .max = 1000}});
         list.push_back({"projection", &projection, "of the picture", {}, {"pca", "tsne", "first2"}});
+        list.push_back({"center", &center, "draw the spaces with their mean subtracted"});
         return list;
     }
 };
 
 // ---- the picture --------------------------------------------------------------------------------------------------
 
-/// Words that are near one word in A.
+/// A word, and the rows of those that are nearest to it in A, itself first.
 struct Cluster {
-    std::string word;
+    int64_t row;
     std::vector<int32_t> rows;
 };
 
@@ -57,43 +64,27 @@ std::vector<Cluster> find_clusters(const WordPair& pair, const Config& config, s
     std::vector<bool> is_taken(size_t(pair.size()));
     for (const std::string& wanted : split_list(config.words)) {
         const int64_t row = find_or_replace(pair, wanted, notes);
-        Cluster cluster{pair.words[size_t(row)], {}};
+        Cluster cluster{row, {}};
         for (const int32_t other : nearest_rows(pair.a.slice(0, row, row + 1), pair.a, pair.size())) {
             if (is_taken[size_t(other)]) continue;
             is_taken[size_t(other)] = true;
             cluster.rows.push_back(other);
-            if (int64_t(cluster.rows.size()) > config.cluster_size) break;  // the word itself comes first
+            if (int64_t(cluster.rows.size()) > config.cluster_size) break;
         }
         clusters.push_back(cluster);
     }
     return clusters;
 }
 
-Table cluster_table(const WordPair& pair, const std::vector<Cluster>& clusters) {
-    constexpr int64_t kShown = 5;
-    Table table("Nearest words in each space", {"word", "in A", "in B"});
-    for (const Cluster& cluster : clusters) {
-        const int64_t row = pair.find(cluster.word);
-        const auto neighbours = [&](const Tensor& x) {
-            std::string text;
-            for (const int32_t i : nearest_rows(x.slice(0, row, row + 1), x, kShown + 1)) {
-                if (i != row) text += (text.empty() ? "" : " ") + pair.words[size_t(i)];
-            }
-            return text;
-        };
-        table.add({cluster.word, neighbours(pair.a), neighbours(pair.b)});
-    }
-    return table;
-}
-
-std::filesystem::path draw_clusters(const std::filesystem::path& path, const std::vector<Cluster>& clusters,
-                                    const Spaces& absolute, const Spaces& relative, const std::string& projection) {
+std::filesystem::path draw_clusters(const std::filesystem::path& path, const WordPair& pair,
+                                    const std::vector<Cluster>& clusters, const Spaces& absolute,
+                                    const Spaces& relative, const std::string& projection) {
     std::vector<int32_t> rows, labels;
     std::vector<std::string> names;
     for (const Cluster& cluster : clusters) {
         rows.insert(rows.end(), cluster.rows.begin(), cluster.rows.end());
         labels.insert(labels.end(), cluster.rows.size(), int32_t(names.size()));
-        names.push_back(cluster.word);
+        names.push_back(pair.words[size_t(cluster.row)]);
     }
     const std::vector<ShownCodes> shown = {{"absolute, A", gather_rows(absolute.a, rows)},
                                            {"absolute, B", gather_rows(absolute.b, rows)},
@@ -166,14 +157,47 @@ Json json_of(const Scores& scores) {
     return json;
 }
 
+/// All rows of the table, and their numbers in `metrics`.
+Table compare_spaces(const WordPair& pair, const Spaces& plain, const Spaces& without_mean,
+                     const std::vector<Draw>& draws, const Config& config, Json& metrics) {
+    Table table("Each of " + std::to_string(draws[0].words.size()) +
+                    " words of one space looked up in the other, by cosine, K = " + std::to_string(config.k),
+                {"codes", "direction", "Jaccard", "MRR", "cosine", "top 1", "top K"});
+    if (pair.a.shape == pair.b.shape) {
+        Scores absolute;
+        for (const Draw& draw : draws) add_scores(absolute, select_rows(plain, draw.words), config.k);
+        add_rows(table, "absolute", absolute);
+        metrics["absolute"] = json_of(absolute);
+    } else {
+        table.note("Vectors of " + std::to_string(pair.a.shape[1]) + " and of " + std::to_string(pair.b.shape[1]) +
+                   " numbers cannot be compared as they are.");
+    }
+    for (const std::string& strategy : config.strategies()) {
+        Scores relative, relative_centered;
+        for (const Draw& draw : draws) {
+            const auto anchors = choose_word_anchors(strategy, config.n_anchors, draw.seed, pair);
+            add_scores(relative, relative_codes(plain, anchors, draw.words), config.k);
+            add_scores(relative_centered, relative_codes(without_mean, anchors, draw.words), config.k);
+        }
+        const bool is_one_of_many = config.strategies().size() > 1;
+        const std::string suffix = is_one_of_many ? ", " + strategy : "";
+        add_rows(table, "relative" + suffix, relative);
+        add_rows(table, "relative, centred" + suffix, relative_centered);
+        Json& place = is_one_of_many ? metrics["strategies"][strategy] : metrics;
+        place["relative"] = json_of(relative);
+        place["relative_centered"] = json_of(relative_centered);
+    }
+    return table;
+}
+
 int main(int argc, char** argv) {
     Config config;
     return run_main(config, argc, argv, [&] {
         const WordPair pair = load_words(config);
         const int64_t n = std::min(config.n_words, pair.size());
-        if (config.data_set == "synthetic" && config.words == Config().words) config.words = "baba,beba,biba,boba";
-        Run run(config, word_run_info(config, n, pair));
-        std::vector<std::string> notes = pair.warnings;
+        const bool is_made_up = config.data_set == "synthetic";
+        if (config.words.empty()) config.words = is_made_up ? "baba,beba,biba,boba" : "school,ferrari,water,martial";
+        const Run run(config, word_run_info(config, n, pair));
 
         const Spaces plain{pair.a, pair.b}, without_mean{centered(pair.a), centered(pair.b)};
         std::vector<Draw> draws;
@@ -181,54 +205,30 @@ int main(int argc, char** argv) {
             const uint64_t seed = 2 * uint64_t(config.seed + i);  // even ones for anchors, odd ones for words
             draws.push_back({seed, uniform_anchors(pair.size(), n, seed + 1)});
         }
-        const std::vector<std::string> strategies =
-            config.anchor_strategy == "all" ? word_anchor_strategies() : std::vector{config.anchor_strategy};
-        Table numbers("Each of " + std::to_string(n) +
-                          " words of one space looked up in the other, by cosine, K = " + std::to_string(config.k),
-                      {"codes", "direction", "Jaccard", "MRR", "cosine", "top 1", "top K"});
         Json metrics = {{"common_words", pair.size()}, {"words", n}, {"anchors", config.n_anchors}, {"k", config.k}};
-        if (pair.a.shape == pair.b.shape) {
-            Scores absolute;
-            for (const Draw& draw : draws) add_scores(absolute, select_rows(plain, draw.words), config.k);
-            add_rows(numbers, "absolute", absolute);
-            metrics["absolute"] = json_of(absolute);
-        } else {
-            numbers.note("Vectors of " + std::to_string(pair.a.shape[1]) + " and of " +
-                         std::to_string(pair.b.shape[1]) + " numbers cannot be compared as they are.");
-        }
-        for (const std::string& strategy : strategies) {
-            Scores relative, relative_centered;
-            for (const Draw& draw : draws) {
-                const auto anchors = choose_word_anchors(strategy, config.n_anchors, draw.seed, pair);
-                add_scores(relative, relative_codes(plain, anchors, draw.words), config.k);
-                add_scores(relative_centered, relative_codes(without_mean, anchors, draw.words), config.k);
-            }
-            const std::string suffix = strategies.size() > 1 ? ", " + strategy : "";
-            add_rows(numbers, "relative" + suffix, relative);
-            add_rows(numbers, "relative, centred" + suffix, relative_centered);
-            Json& place = strategies.size() > 1 ? metrics["strategies"][strategy] : metrics;
-            place["relative"] = json_of(relative);
-            place["relative_centered"] = json_of(relative_centered);
-        }
+        const Table numbers = compare_spaces(pair, plain, without_mean, draws, config, metrics);
+        metrics["seconds"] = run.seconds();
 
+        std::vector<std::string> notes = pair.warnings;
         const std::vector<Cluster> clusters = find_clusters(pair, config, notes);
         const Spaces& shown = config.center ? without_mean : plain;
-        const auto anchors = choose_word_anchors(strategies[0], config.n_anchors, draws[0].seed, pair);
-        const auto picture = draw_clusters(run.figure("clusters.svg"), clusters, shown, relative_codes(shown, anchors),
-                                           config.projection);
+        const auto anchors = choose_word_anchors(config.strategies()[0], config.n_anchors, draws[0].seed, pair);
+        const auto picture = draw_clusters(run.figure("clusters.svg"), pair, clusters, shown,
+                                           relative_codes(shown, anchors), config.projection);
         Table counts("Words", {"filter", "left"});
         for (const auto& [filter, left] : pair.counts) counts.add({filter, left});
-        Table neighbours = cluster_table(pair, clusters);
+        std::vector<int64_t> rows;
+        for (const Cluster& cluster : clusters) rows.push_back(cluster.row);
+        Table neighbours = neighbours_table(pair, rows, 5);
         for (const std::string& note : notes) neighbours.note(note);
         Report report("Words of one embedding in another", "A: " + pair.source_a + ". B: " + pair.source_b + ".");
         report
             .add_figure(picture,
-                        "Four words and their neighbours in A, the same words in B. Absolute vectors of the two "
-                        "spaces have nothing to do with each other; relative codes have the same shape in both.")
+                        "Words and their neighbours in A, the same words in B. Absolute vectors of the two spaces have "
+                        "nothing to do with each other; relative codes have the same shape in both.")
             .add(numbers)
             .add(neighbours)
             .add(counts);
-        metrics["seconds"] = run.seconds();
         run.finish(metrics, {counts, neighbours, numbers}, report);
     });
 }

@@ -16,35 +16,11 @@ struct Config : WordFlags {
     Config() {
         name = "words", about = "neighbours of words in one space, in the other, and across";
         arguments_help = "near|translate WORD...";
-        for (const char* name_ : {"seeds", "full", "out", "json"}) unused.push_back(name_);
-    }
-    std::vector<Switch> switches() override {
-        std::vector<Switch> list = WordFlags::switches();
-        std::erase_if(list, [](const Switch& s) { return s.name == "center"; });  // translate always does
-        return list;
+        unused.insert(unused.end(), {"seeds", "full", "out", "json", "device"});
     }
 };
 
-std::string listed(const WordPair& pair, const std::vector<int32_t>& rows) {
-    std::string text;
-    for (const int32_t row : rows) text += (text.empty() ? "" : ", ") + pair.words[size_t(row)];
-    return text;
-}
-
 Tensor row_of(const Tensor& x, int64_t row) { return x.slice(0, row, row + 1); }
-
-Table near(const WordPair& pair, const Config& config, const std::vector<int64_t>& rows) {
-    Table table("Nearest words by cosine", {"word", "in A", "in B"});
-    for (const int64_t row : rows) {
-        const auto neighbours = [&](const Tensor& x) {
-            std::vector<int32_t> found = nearest_rows(row_of(x, row), x, config.k + 1);
-            std::erase(found, int32_t(row));
-            return listed(pair, found);
-        };
-        table.add({pair.words[size_t(row)], neighbours(pair.a), neighbours(pair.b)});
-    }
-    return table;
-}
 
 Table translate(const WordPair& pair, const Config& config, const std::vector<int64_t>& rows) {
     const auto anchors = choose_word_anchors(config.anchor_strategy, config.n_anchors, uint64_t(config.seed), pair);
@@ -72,7 +48,7 @@ int main(int argc, char** argv) {
         std::vector<int64_t> rows;
         for (size_t i = 1; i < config.arguments.size(); i++)
             rows.push_back(find_or_replace(pair, config.arguments[i], notes));
-        Table table = command == "near" ? near(pair, config, rows) : translate(pair, config, rows);
+        Table table = command == "near" ? neighbours_table(pair, rows, config.k) : translate(pair, config, rows);
         for (const std::string& note : notes) table.note(note);
         std::fputs(table.text().c_str(), stdout);
     });

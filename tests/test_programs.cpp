@@ -1,5 +1,5 @@
 // The programs themselves, as a user calls them: exit codes, what they say, what they leave behind, and that a run
-// which was interrupted ends as if it had not been. On generated digits; a few hundred milliseconds each.
+// which was interrupted ends as if it had not been. On generated data; a few seconds each.
 #include <sys/wait.h>
 #include <unistd.h>
 

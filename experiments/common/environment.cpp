@@ -12,6 +12,8 @@ char* openblas_get_config();
 char* openblas_get_corename();
 }
 
+#include "tensor/storage.h"
+
 namespace koine {
 namespace {
 
@@ -47,6 +49,14 @@ std::string compiler() {
 std::string count(int64_t n, const std::string& noun) { return std::to_string(n) + " " + noun + (n == 1 ? "" : "s"); }
 
 }  // namespace
+
+Device choose_device(const Flags& flags) {
+    if (flags.device != "cuda") return Device::cpu;
+    require_device(Device::cuda);
+    throw DeviceError(
+        "--device cuda: the kernels compile for the GPU, but the experiments do not run on it in this version; use "
+        "--device cpu");
+}
 
 Json environment(const Flags& flags, const RunInfo& info) {
     const char* wait_policy = std::getenv("OMP_WAIT_POLICY");

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "experiments/common/flags.h"
+#include "tensor/device.h"
 
 namespace koine {
 
@@ -16,6 +17,9 @@ struct RunInfo {
     std::string device = "cpu";       // where it computes: "cpu" or "cuda", never "auto"
     std::string gpu = {};             // the name of the GPU
 };
+
+/// The device that --device comes to; never a silent fall-back. Throws DeviceError, saying what is missing.
+Device choose_device(const Flags& flags);
 
 /// Version, compiler, vector unit, BLAS and its kernel, threads, OpenMP wait policy, device. No name of the machine.
 Json environment(const Flags& flags, const RunInfo& info);

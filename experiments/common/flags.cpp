@@ -212,12 +212,16 @@ Json settings(Flags& flags) {
     return json;
 }
 
-Json read_settings(const std::string& folder) {
-    const std::string path = folder + "/config.json";
-    if (!std::filesystem::exists(path)) throw UsageError("--resume: no run in " + folder + " (no config.json)");
+Json read_json(const std::string& path) {
     const Json json = Json::parse(read_text(path), nullptr, false);
     if (!json.is_object()) throw DataError("SYNTAX", path, "", "expected one JSON object");
     return json;
+}
+
+Json read_settings(const std::string& folder) {
+    const std::string path = folder + "/config.json";
+    if (!std::filesystem::exists(path)) throw UsageError("--resume: no run in " + folder + " (no config.json)");
+    return read_json(path);
 }
 
 }  // namespace koine

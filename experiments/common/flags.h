@@ -79,6 +79,9 @@ bool parse(Flags& flags, int argc, const char* const* argv);
 /// Every switch and its value, and the program and its version: the content of config.json.
 Json settings(Flags& flags);
 
+/// The one object of a JSON file. Throws DataError: IO, SYNTAX.
+Json read_json(const std::string& path);
+
 /// Reads the config.json of a run folder. Throws UsageError when there is none, DataError when it is damaged.
 Json read_settings(const std::string& folder);
 

@@ -7,7 +7,6 @@
 #include <set>
 
 #include "data/batches.h"
-#include "data/bytes.h"
 #include "data/fnv.h"
 #include "nn/evaluate.h"
 #include "nn/relative.h"
@@ -29,14 +28,6 @@ RunInfo image_run_info(const Flags& flags, const ImageSet& data) {
     if (has_preset && data.name != "synthetic") info.n_available = 60000;
     info.device = name_of(choose_device(flags));
     return info;
-}
-
-Device choose_device(const Flags& flags) {
-    if (flags.device != "cuda") return Device::cpu;
-    require_device(Device::cuda);
-    throw DeviceError(
-        "--device cuda: the kernels compile for the GPU, but the experiments do not run on it in this version; use "
-        "--device cpu");
 }
 
 std::vector<std::string> class_names(const ImageSet& data) {
@@ -80,8 +71,7 @@ std::string Anchors::fingerprint() const {
 
 Anchors read_anchors(const std::filesystem::path& path) {
     if (!std::filesystem::exists(path)) throw DataError("MISSING", path.string(), "", "there is no such file");
-    const Json json = Json::parse(read_text(path), nullptr, false);
-    if (!json.is_object()) throw DataError("SYNTAX", path.string(), "", "expected one JSON object");
+    const Json json = read_json(path.string());
     const auto whole = [&](const Json& value, uint64_t max) {
         if (value.is_number_unsigned() && value.get<uint64_t>() <= max) return value.get<uint64_t>();
         throw DataError("VALUE", path.string(), "",

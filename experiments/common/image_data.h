@@ -11,9 +11,6 @@ namespace koine {
 /// --data, --offline and the limits.
 DataOptions data_options(const Flags& flags);
 
-/// The device that --device comes to; never a silent fall-back. Throws DeviceError, saying what is missing.
-Device choose_device(const Flags& flags);
-
 /// What the first lines of a run say about its images and its device.
 RunInfo image_run_info(const Flags& flags, const ImageSet& data);
 

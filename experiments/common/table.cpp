@@ -6,6 +6,7 @@
 #include <iterator>
 #include <utility>
 
+#include "data/utf8.h"
 #include "experiments/common/image.h"
 #include "tensor/error.h"
 
@@ -14,7 +15,8 @@ namespace {
 
 // Columns that a UTF-8 text takes on a terminal, when every character is one column wide.
 size_t width_of(const std::string& text) {
-    return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+    return static_cast<size_t>(
+        std::count_if(text.begin(), text.end(), [](char c) { return !utf8_is_continuation(c); }));
 }
 
 std::string padded(const std::string& text, size_t width, bool is_right) {

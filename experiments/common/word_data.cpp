@@ -27,7 +27,6 @@ std::vector<Switch> WordFlags::switches() {
     list.push_back({"anchors", &n_anchors, "anchor words", {.min = 2}});
     list.push_back({"anchor-strategy", &anchor_strategy, "how they are chosen", {}, word_anchor_strategies()});
     list.push_back({"k", &k, "neighbours that are compared", {.min = 1}});
-    list.push_back({"center", &center, "show spaces with their mean subtracted"});
     return list;
 }
 
@@ -40,9 +39,8 @@ WordPair load_words(const WordFlags& flags) {
 }
 
 RunInfo word_run_info(const WordFlags& flags, int64_t n_words, const WordPair& pair) {
-    if (flags.device == "cuda")
-        throw DeviceError("--device cuda: the word experiments run on the CPU; use --device cpu");
     RunInfo info;
+    info.device = name_of(choose_device(flags));
     info.data = flags.data_set == "synthetic" ? "synthetic words" : "words";
     info.unit = "words";
     info.n_train = n_words, info.n_test = pair.size();
@@ -105,6 +103,25 @@ std::vector<int32_t> nearest_rows(const Tensor& query, const Tensor& x, int64_t 
     });
     rows.erase(middle, rows.end());
     return rows;
+}
+
+Table neighbours_table(const WordPair& pair, const std::vector<int64_t>& rows, int64_t k) {
+    Table table("Nearest words in each space, by cosine", {"word", "in A", "in B"});
+    for (const int64_t row : rows) {
+        const auto neighbours = [&](const Tensor& x) {
+            std::vector<int32_t> found = nearest_rows(x.slice(0, row, row + 1), x, k + 1);
+            std::erase(found, int32_t(row));
+            return listed(pair, found);
+        };
+        table.add({pair.words[size_t(row)], neighbours(pair.a), neighbours(pair.b)});
+    }
+    return table;
+}
+
+std::string listed(const WordPair& pair, const std::vector<int32_t>& rows) {
+    std::string text;
+    for (const int32_t row : rows) text += (text.empty() ? "" : ", ") + pair.words[size_t(row)];
+    return text;
 }
 
 int64_t find_or_replace(const WordPair& pair, const std::string& word, std::vector<std::string>& notes) {

@@ -5,13 +5,13 @@
 
 #include "data/word_pair.h"
 #include "experiments/common/run.h"
+#include "experiments/common/table.h"
 
 namespace koine {
 
 struct WordFlags : Flags {
     std::string a, b, anchor_strategy = "uniform";
     int64_t n_anchors = 300, k = 10;
-    bool center = false;
 
     WordFlags();
     std::vector<Switch> switches() override;
@@ -46,6 +46,10 @@ Spaces relative_codes(const Spaces& spaces, const std::vector<int32_t>& anchors)
 Tensor centered(const Tensor& x);
 /// The k rows of x[N, D] with the largest cosines with query[1, D], best first; equal ones: the smaller row first.
 std::vector<int32_t> nearest_rows(const Tensor& query, const Tensor& x, int64_t k);
+/// A line for each of some words: its k nearest words in each space.
+Table neighbours_table(const WordPair& pair, const std::vector<int64_t>& rows, int64_t k);
+/// Some words of the pair, "a, b, c".
+std::string listed(const WordPair& pair, const std::vector<int32_t>& rows);
 /// The row of a word; when there is no such word, of the one that is spelt most like it, with a line in `notes`.
 int64_t find_or_replace(const WordPair& pair, const std::string& word, std::vector<std::string>& notes);
 /// "a,b,c" -> a, b, c; empty parts are left out.
