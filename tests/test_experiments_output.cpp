@@ -129,6 +129,8 @@ TEST_CASE("a table aligns its columns and shows the same cells as HTML", "[exper
           "relative & more  0.50 ± 0.01    -\n"
           "c                       19.5    7\n"
           "a < b\n");
+    CHECK(cell_of({0.5, 1e-6}, 3).text == "0.500 ± 0.000");
+    CHECK(cell_of({1e-5, 2e-6}, 3).text == "1.0e-05 ± 2.0e-06");
     const std::string html = table.html();
     CHECK(mentions(html, "<caption>Errors &lt;1&gt;</caption>"));
     CHECK(mentions(html, "<td>relative &amp; more</td><td class=\"number\">0.50 ± 0.01</td>"));

@@ -55,8 +55,10 @@ MeanAndDeviation mean_and_deviation(const std::vector<double>& values) {
 }
 
 Cell cell_of(const MeanAndDeviation& m, int digits) {
-    const bool is_small = m.deviation < std::pow(10, -digits) / 2;  // not with an exponent beside the mean
-    Cell cell(fixed(m.mean, digits) + " ± " + fixed(is_small ? 0 : m.deviation, digits));
+    // Beside a mean with decimals a deviation that rounds to nothing is 0, and has no exponent.
+    const double half = std::pow(10, -digits) / 2;
+    const bool is_nothing = m.deviation < half && std::abs(m.mean) >= half;
+    Cell cell(fixed(m.mean, digits) + " ± " + fixed(is_nothing ? 0 : m.deviation, digits));
     cell.is_number = true;
     return cell;
 }
