@@ -199,7 +199,7 @@ int main(int argc, char** argv) {
         if (config.words.empty()) config.words = is_made_up ? "baba,beba,biba,boba" : "school,ferrari,water,martial";
         const Run run(config, word_run_info(config, n, pair));
 
-        const Spaces plain{pair.a, pair.b}, without_mean{centered(pair.a), centered(pair.b)};
+        const Spaces plain{pair.a, pair.b}, without_mean{centred_directions(pair.a), centred_directions(pair.b)};
         std::vector<Draw> draws;
         for (int64_t i = 0; i < config.seeds; i++) {
             const uint64_t seed = 2 * uint64_t(config.seed + i);  // even ones for anchors, odd ones for words

@@ -24,7 +24,7 @@ Tensor row_of(const Tensor& x, int64_t row) { return x.slice(0, row, row + 1); }
 
 Table translate(const WordPair& pair, const Config& config, const std::vector<int64_t>& rows) {
     const auto anchors = choose_word_anchors(config.anchor_strategy, config.n_anchors, uint64_t(config.seed), pair);
-    const Spaces codes = relative_codes({centered(pair.a), centered(pair.b)}, anchors);
+    const Spaces codes = relative_codes({centred_directions(pair.a), centred_directions(pair.b)}, anchors);
     Table table("Words across, by their cosines with " + std::to_string(anchors.size()) + " anchor words",
                 {"word", "from A, lands in B near", "from B, lands in A near"});
     for (const int64_t row : rows) {

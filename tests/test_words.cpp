@@ -117,7 +117,7 @@ TEST_CASE("nearest rows, replacements, lists, centring", "[experiments][words]")
     CHECK(split_list("a,b c,,d,") == std::vector<std::string>{"a", "b c", "d"});
     CHECK(split_list("").empty());
 
-    const Tensor c = centered(x);
+    const Tensor c = centred_directions(x);
     const real r =
         real(std::sqrt(0.5));  // rows of length 1: (1, 0), (1, 0), (r, r), (-1, 0), mean ((1 + r) / 4, r / 4)
     CHECK(std::abs(c.at({0, 0}) - (1 - (1 + r) / 4)) < 1e-6);
@@ -148,7 +148,7 @@ TEST_CASE("the reference numbers of two real spaces", "[experiments][words]") {
     // From numpy, in double precision, other words and anchors; one seed here, so a little more room than a mean needs.
     const std::vector<int32_t> words = uniform_anchors(pair.size(), 5000, 1),
                                anchors = uniform_anchors(pair.size(), 300, 0);
-    const Spaces plain{pair.a, pair.b}, without_mean{centered(pair.a), centered(pair.b)};
+    const Spaces plain{pair.a, pair.b}, without_mean{centred_directions(pair.a), centred_directions(pair.b)};
     const Spaces relative = relative_codes(plain, anchors, words),
                  centred = relative_codes(without_mean, anchors, words);
     const auto check = [](const RetrievalScores& s, double jaccard, double mrr, double cosine) {

@@ -22,6 +22,19 @@ std::string fixed(double x, int digits) {
 
 std::string nine_digits(double x) { return printed("%.*g", 9, x); }
 
+std::vector<std::string> split_list(std::string_view list) {
+    std::vector<std::string> parts(1);
+    for (const char c : list) {
+        if (c == ',') {
+            parts.emplace_back();
+        } else {
+            parts.back() += c;
+        }
+    }
+    std::erase(parts, "");
+    return parts;
+}
+
 std::string duration(double seconds) {
     if (!std::isfinite(seconds) || seconds < 0 || seconds > 1e9) return "?";
     const auto s = static_cast<int64_t>(std::ceil(seconds));

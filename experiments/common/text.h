@@ -1,4 +1,4 @@
-// Small texts: numbers written and read, and HTML escaping.
+// Small texts: numbers written and read, lists, and HTML escaping.
 #pragma once
 #include <charconv>
 #include <string>
@@ -28,6 +28,9 @@ bool read_number(std::string_view text, T& x) {
     x = found;
     return true;
 }
+
+/// "a,b,c" -> a, b, c; empty parts are left out.
+std::vector<std::string> split_list(std::string_view list);
 
 /// "0:41", "12:05", "1:02:03"; whole seconds, rounded up so that it ends at 0:00 only when nothing is left.
 std::string duration(double seconds);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <sstream>
 
 #include "data/batches.h"
 #include "nn/names.h"
@@ -86,7 +85,7 @@ Spaces relative_codes(const Spaces& spaces, const std::vector<int32_t>& anchors)
     return cosines_with(select_rows(spaces, anchors), spaces);
 }
 
-Tensor centered(const Tensor& x) {
+Tensor centred_directions(const Tensor& x) {
     const NoGrad no_grad;
     const Var unit = l2_normalize(Var(x));
     return (unit - mean(unit, {0}, true)).value;
@@ -136,15 +135,6 @@ int64_t find_or_replace(const WordPair& pair, const std::string& word, std::vect
     notes.push_back("\"" + word + "\" is not among the common words; \"" + pair.words[size_t(nearest)] +
                     "\" stands in for it.");
     return nearest;
-}
-
-std::vector<std::string> split_list(const std::string& list) {
-    std::vector<std::string> parts;
-    std::istringstream in(list);
-    for (std::string part; std::getline(in, part, ',');) {
-        if (!part.empty()) parts.push_back(part);
-    }
-    return parts;
 }
 
 }  // namespace koine

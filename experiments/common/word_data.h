@@ -43,7 +43,7 @@ Spaces relative_codes(const Spaces& spaces, const std::vector<int32_t>& anchors)
 
 /// x[N, D], its rows brought to length 1 and their mean subtracted: embeddings share a large common component, which
 /// all cosines see.
-Tensor centered(const Tensor& x);
+Tensor centred_directions(const Tensor& x);
 /// The k rows of x[N, D] with the largest cosines with query[1, D], best first; equal ones: the smaller row first.
 std::vector<int32_t> nearest_rows(const Tensor& query, const Tensor& x, int64_t k);
 /// A line for each of some words: its k nearest words in each space.
@@ -52,7 +52,5 @@ Table neighbours_table(const WordPair& pair, const std::vector<int64_t>& rows, i
 std::string listed(const WordPair& pair, const std::vector<int32_t>& rows);
 /// The row of a word; when there is no such word, of the one that is spelt most like it, with a line in `notes`.
 int64_t find_or_replace(const WordPair& pair, const std::string& word, std::vector<std::string>& notes);
-/// "a,b,c" -> a, b, c; empty parts are left out.
-std::vector<std::string> split_list(const std::string& list);
 
 }  // namespace koine
