@@ -12,11 +12,10 @@ namespace {
 // seed.
 constexpr uint64_t kEpochStreams = uint64_t{0xe90c} << 48;
 
-void check_rows(std::span<const int32_t> rows, int64_t n) {
+void check_rows(const char* op, std::span<const int32_t> rows, int64_t n) {
     for (int32_t row : rows) {
-        if (row < 0 || row >= n) {
-            throw ValueError("gather_rows: row " + std::to_string(row) + " of " + std::to_string(n));
-        }
+        if (row < 0 || row >= n)
+            throw ValueError(std::string(op) + ": row " + std::to_string(row) + " of " + std::to_string(n));
     }
 }
 
@@ -44,11 +43,15 @@ std::span<const int32_t> Batches::operator[](int64_t i) const {
     return std::span(order).subspan(size_t(begin), size_t(std::min(batch_size, int64_t(order.size()) - begin)));
 }
 
-Tensor gather_rows(const Tensor& x, std::span<const int32_t> rows) {
-    if (x.shape.rank < 1) throw ShapeError("gather_rows: x " + x.shape.str() + "; want [N, ...]");
+void require_rows(const char* op, const Tensor& x, std::span<const int32_t> rows) {
+    if (x.shape.rank < 1) throw ShapeError(std::string(op) + ": x " + x.shape.str() + "; want [N, ...]");
     if (x.device() != Device::cpu || !x.is_contiguous())
-        throw ValueError("gather_rows: x must be contiguous and on the CPU");
-    check_rows(rows, x.shape[0]);
+        throw ValueError(std::string(op) + ": x must be contiguous and on the CPU");
+    check_rows(op, rows, x.shape[0]);
+}
+
+Tensor gather_rows(const Tensor& x, std::span<const int32_t> rows) {
+    require_rows("gather_rows", x, rows);
     Shape shape = x.shape;
     shape[0] = int64_t(rows.size());
     Tensor y = Tensor::empty(shape);
@@ -59,7 +62,7 @@ Tensor gather_rows(const Tensor& x, std::span<const int32_t> rows) {
 }
 
 Indices gather_rows(std::span<const int32_t> labels, std::span<const int32_t> rows) {
-    check_rows(rows, int64_t(labels.size()));
+    check_rows("gather_rows", rows, int64_t(labels.size()));
     std::vector<int32_t> y(rows.size());
     std::transform(rows.begin(), rows.end(), y.begin(), [&](int32_t row) { return labels[size_t(row)]; });
     return Indices(y);

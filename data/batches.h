@@ -42,8 +42,12 @@ private:
     int64_t n_batches;
 };
 
+/// Throws ShapeError for a scalar, ValueError unless x[N, ...] is contiguous and on the CPU, and for the first row
+/// outside [0, N); each names `op`.
+void require_rows(const char* op, const Tensor& x, std::span<const int32_t> rows);
+
 /// y[B, ...] = rows of x[N, ...], a contiguous tensor on the CPU: the images of a batch.
-/// Throws ShapeError for a scalar, ValueError naming the first row outside [0, N).
+/// Throws as require_rows.
 Tensor gather_rows(const Tensor& x, std::span<const int32_t> rows);
 
 /// The labels of a batch, [B]. Throws ValueError as above.

@@ -1,5 +1,6 @@
 #include "nn/evaluate.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace koine {
@@ -93,6 +94,37 @@ ImageScores compare_images(const Tensor& y, const Tensor& target) {
         mean.mse += score.mse / double(s[0]);
         mean.psnr += score.psnr / double(s[0]);
         mean.ssim += score.ssim / double(s[0]);
+    }
+    return mean;
+}
+
+ClassScores score_classes(const Tensor& logits, const Indices& labels) {
+    const Shape& s = logits.shape;
+    if (s.rank != 2 || s[0] < 1 || labels.numel() != s[0]) {
+        throw ShapeError("score_classes: logits " + s.str() + ", labels " + labels.shape.str() +
+                         "; want [N, K], [N] with N >= 1");
+    }
+    labels.require_below("score_classes", s[1]);
+    const std::vector<real> all = logits.to_vector();
+    const std::vector<int32_t> right = labels.to_vector();
+    const int64_t n_classes = s[1];
+    ClassScores mean;
+    for (int64_t n = 0; n < s[0]; n++) {
+        const real* row = all.data() + n * n_classes;
+        const int32_t label = right[size_t(n)];
+        const double largest = double(*std::max_element(row, row + n_classes));
+        double sum = 0;
+        int64_t n_before = 0;
+        for (int64_t k = 0; k < n_classes; k++) {
+            sum += std::exp(double(row[k]) - largest);
+            // Not `row[k] > row[label]`: NaN on either side must not count as right.
+            const bool is_before = k < label ? !(row[k] < row[label]) : !(row[k] <= row[label]);
+            if (k != label && is_before) n_before++;
+        }
+        const bool is_nan = std::isnan(row[label]);
+        mean.loss += (largest + std::log(sum) - double(row[label])) / double(s[0]);
+        mean.top1 += double(n_before < 1 && !is_nan) / double(s[0]);
+        mean.top5 += double(n_before < 5 && !is_nan) / double(s[0]);
     }
     return mean;
 }

@@ -1,4 +1,4 @@
-// How well a model does: running it over a whole data set, and comparing images.
+// How well a model does: running it over a whole data set, comparing images, and counting right answers.
 #pragma once
 #include <functional>
 
@@ -20,5 +20,15 @@ struct ImageScores {
 /// at every place where it fits, with K1 = 0.01, K2 = 0.03 and biased variances. Throws ShapeError unless the shapes
 /// agree, N >= 1 and the images are at least 11 x 11.
 ImageScores compare_images(const Tensor& y, const Tensor& target);
+
+struct ClassScores {
+    double loss = 0;  ///< mean cross-entropy in nats: -log of the probability given to the right class
+    double top1 = 0;  ///< share of samples whose right class has the largest logit
+    double top5 = 0;  ///< share of samples whose right class is among the five largest
+};
+/// Scores of logits[N, K] against labels[N]. Of equal logits the smaller class comes first; a NaN comes before all
+/// numbers, and a class with logit NaN is never right. Throws ShapeError unless there is a label for each of N >= 1
+/// rows, ValueError for a label outside [0, K).
+ClassScores score_classes(const Tensor& logits, const Indices& labels);
 
 }  // namespace koine

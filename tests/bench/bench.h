@@ -35,7 +35,8 @@ void bench_ops();      ///< every row of the op table, in us
 void bench_gemm();     ///< square products
 void bench_mlp();      ///< a step of a fully connected auto-encoder
 void bench_ae();       ///< a step of the relative auto-encoder of experiments/ae_stitch.cpp
-void bench_cnn();      ///< a step of a classifier of 32 x 32 colour images
+void bench_convnet();  ///< a step of the classifier of experiments/latent_similarity.cpp
+void bench_cnn();      ///< a step of a larger one, with twice the channels
 void bench_vectors();  ///< reading word vectors, beside gensim where word_vectors_peer.py calls it
 void print_losses();   ///< the first losses of mlp and ae, whose weights come from a formula: a peer must have the same
 

@@ -1,7 +1,7 @@
 """The products and training steps of koine_bench in PyTorch (eager, float32, CPU), one argument each; images in both
 memory formats. Prints "workload quantity value", times in ms. Run by run.sh.
 
-    python3 tests/bench/peer.py [gemm] [mlp] [ae] [cnn] [losses]
+    python3 tests/bench/peer.py [gemm] [mlp] [ae] [convnet] [cnn] [losses]
 """
 
 import os
@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "golden"))
+from convnet import ConvNet, colour_plaids, convolution_blocks, labels_in_turn  # noqa: E402
 from relative_ae import IMAGE_STREAM, RelativeAutoEncoder, fill_by_formula, plaids  # noqa: E402
 
 N_BATCH, N_WARM_UP = 128, 3
@@ -59,18 +60,20 @@ def ae_step(memory_format):
     return training_step(model, lambda y: F.mse_loss(y, x), x)
 
 
-def cnn_step(memory_format):
-    layers, n_in = [], 3
-    for n_out in (64, 128, 256):
-        for _ in range(2):
-            layers += [nn.Conv2d(n_in, n_out, 3, padding=1), nn.BatchNorm2d(n_out), nn.ReLU()]
-            n_in = n_out
-        layers.append(nn.MaxPool2d(2))
-    layers += [nn.Flatten(), nn.Linear(4096, 512), nn.ReLU(), nn.Dropout(0.5), nn.Linear(512, 100)]
-    model = nn.Sequential(*layers).to(memory_format=memory_format)
-    labels = torch.arange(N_BATCH) % 100
-    x = torch.rand(N_BATCH, 3, 32, 32).to(memory_format=memory_format)
+def classifier_step(model, memory_format):
+    model = model.to(memory_format=memory_format)
+    labels = labels_in_turn(N_BATCH)
+    x = colour_plaids(N_BATCH, IMAGE_STREAM).to(memory_format=memory_format)
     return training_step(model, lambda y: F.cross_entropy(y, labels), x)
+
+
+def convnet_step(memory_format):
+    return classifier_step(ConvNet(), memory_format)
+
+
+def cnn_step(memory_format):
+    head = [nn.Flatten(), nn.Linear(4096, 512), nn.ReLU(), nn.Dropout(0.5), nn.Linear(512, 100)]
+    return classifier_step(nn.Sequential(*convolution_blocks((64, 128, 256), has_bias=True), *head), memory_format)
 
 
 def time_step(name, make_step, n_steps, formats):
@@ -89,9 +92,9 @@ def time_gemm():
 
 
 def print_losses():
-    for name, make_step in (("mlp", mlp_step), ("ae", ae_step)):
+    for name, make_step, n_steps in (("mlp", mlp_step, 5), ("ae", ae_step, 5), ("convnet", convnet_step, 1)):
         step = make_step(torch.contiguous_format)
-        for i in range(1, 6):
+        for i in range(1, n_steps + 1):
             print(f"{name} loss-{i} {step():.8f}")
 
 
@@ -99,6 +102,7 @@ PARTS = {
     "gemm": time_gemm,
     "mlp": lambda: time_step("mlp", mlp_step, 50, ["pytorch"]),
     "ae": lambda: time_step("ae", ae_step, 15, FORMATS),
+    "convnet": lambda: time_step("convnet", convnet_step, 9, FORMATS),
     "cnn": lambda: time_step("cnn", cnn_step, 5, FORMATS),
     "losses": print_losses,
 }

@@ -3,14 +3,14 @@
 #   BENCH      the program koine_bench
 #   PYTHON     an interpreter that may have torch and numpy (python3)
 #   PAIRS      how often each workload runs, ours and PyTorch's in turn, each in a process of its own (7)
-#   WORKLOADS  out of: ops gemm mlp ae cnn (all)
+#   WORKLOADS  out of: ops gemm mlp ae convnet cnn (all)
 # Only ratios of one run mean something: times depend on the machine and on what else it does.
 set -eu
 
 bench=${BENCH:?is the path of koine_bench; make bench sets it}
 python=${PYTHON:-python3}
 pairs=${PAIRS:-7}
-workloads=${WORKLOADS:-ops gemm mlp ae cnn}
+workloads=${WORKLOADS:-ops gemm mlp ae convnet cnn}
 peer=$(dirname "$0")/peer.py
 
 # Both programs on the same threads, which may spin.

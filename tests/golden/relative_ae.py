@@ -37,6 +37,8 @@ def fill_by_formula(model):
             values = values.reshape(first, kh, kw, second).transpose(0, 3, 1, 2)
         elif name.startswith("decoder.0."):  # outputs in the order H, W, C to C, H, W
             values = values.reshape(2, 2, 256, -1).transpose(2, 0, 1, 3)
+        elif name == "hidden.weight":  # inputs in the order H, W, C to C, H, W: convnet.py
+            values = values.reshape(-1, 4, 4, 128).transpose(0, 3, 1, 2)
         elif name.startswith("encoder_gaussian.") and w.dim() == 2:  # inputs in the order H, W, C to C, H, W
             values = values.reshape(-1, 2, 2, 256).transpose(0, 3, 1, 2)
         with torch.no_grad():
