@@ -1,5 +1,6 @@
 // Normalisations: batch_norm over the rows of each channel, layer_norm over the features of each row, l2_normalize and
-// cosine_rows over directions. Statistics take two passes (mean, then squared distances), so large means do not cancel.
+// cosine_rows over directions. A variance is the mean square of distances from the mean, never E[x^2] - mean^2, whose
+// two terms cancel when the mean is large.
 #include "autograd/kernels.h"
 #include "autograd/ops.h"
 #include "autograd/sums.h"
@@ -11,37 +12,61 @@ namespace koine {
 
 namespace {
 
-// The sum of (x - mean)^2 over a column.
-struct DeviationTerm {
+// The statistics are those of distances from the first row: they are about as small as the spread of the batch, so that
+// their sums lose no digits to a large mean.
+struct DistanceTerm {
     const real* x;
-    const real* mean;
+    int64_t cols;
+    HD void operator()(int64_t r, int64_t c, real* acc) const { acc[0] += x[r * cols + c] - x[c]; }
+};
+struct SquareTerm {
+    const real* x;
+    const real* mean;  // of the distances
     int64_t cols;
     HD void operator()(int64_t r, int64_t c, real* acc) const {
-        const real d = x[r * cols + c] - mean[c];
+        const real d = x[r * cols + c] - x[c] - mean[c];
         acc[0] += d * d;
     }
 };
-struct SumTerm {
+// For each column of one chunk of rows: moments[chunk][0][c] = mean, moments[chunk][1][c] = sum of (distance - mean)^2.
+// The rows are read twice, but the second time from the cache.
+struct ChunkMoments {
+    real* moments;
     const real* x;
-    int64_t cols;
-    HD void operator()(int64_t r, int64_t c, real* acc) const { acc[0] += x[r * cols + c]; }
+    int64_t rows, cols;
+    template <class Team>
+    HD void operator()(Team t, int64_t chunk) const {
+        const int64_t begin = chunk * kColumnChunk, n = rows_of_chunk(chunk, rows);
+        real *mean = moments + chunk * 2 * cols, *squares = mean + cols;
+        sum_rows<1>(t, begin, begin + n, cols, DistanceTerm{x, cols}, mean);
+        t.each(cols, [=](int64_t c) { mean[c] /= real(n); });
+        sum_rows<1>(t, begin, begin + n, cols, SquareTerm{x, mean, cols}, squares);
+    }
 };
-struct PutMean {
-    real* mean;
-    real n;
-    HD void operator()(int64_t c, real sum) const { mean[c] = sum / n; }
-};
-// inv[c] = 1 / sqrt(var + eps), and the running statistics moved towards the batch's.
-struct PutVariance {
-    real* inv;
-    const real* mean;
-    real* running_mean;
-    real* running_var;
-    real n, momentum, eps;
-    HD void operator()(int64_t c, real sum) const {
-        inv[c] = 1 / math::sqrt(sum / n + eps);
+// Joins the chunks: squares of the batch = sum over its chunks of [their squares + n (their mean - mean)^2]; Chan,
+// Golub and LeVeque 1979, "Updating formulae and a pairwise algorithm for computing sample variances". Then inv[c] = 1
+// / sqrt(var + eps), and the running statistics are moved towards the batch's.
+struct BatchStatistics {
+    real *mean, *inv, *running_mean, *running_var;
+    const real *moments, *x;
+    int64_t rows, cols;
+    real momentum, eps;
+    HD void operator()(int64_t c) const {
+        const int64_t n_chunks = chunks_of(rows);
+        const real n = real(rows);
+        // Means of chunks as distances from the first chunk's, again to keep the sum small.
+        real sum = 0, squares = 0;
+        for (int64_t chunk = 1; chunk < n_chunks; chunk++)
+            sum += real(rows_of_chunk(chunk, rows)) * (moments[chunk * 2 * cols + c] - moments[c]);
+        const real m = moments[c] + sum / n;
+        for (int64_t chunk = 0; chunk < n_chunks; chunk++) {
+            const real d = moments[chunk * 2 * cols + c] - m;
+            squares += moments[(chunk * 2 + 1) * cols + c] + real(rows_of_chunk(chunk, rows)) * d * d;
+        }
+        mean[c] = x[c] + m;
+        inv[c] = 1 / math::sqrt(squares / n + eps);
         running_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean[c];
-        running_var[c] = (1 - momentum) * running_var[c] + momentum * (sum / (n - 1));
+        running_var[c] = (1 - momentum) * running_var[c] + momentum * (squares / (n - 1));
     }
 };
 struct InverseDeviation {
@@ -132,10 +157,12 @@ Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& ru
     const Tensor mean = training ? Tensor::empty({cols}, device) : running_mean.clone(),
                  inv = Tensor::empty({cols}, device);
     if (training) {
-        const real n = real(rows);
-        column_sums<1>(device, rows, cols, SumTerm{in.data(), cols}, PutMean{mean.data(), n}, 1);
-        column_sums<1>(device, rows, cols, DeviationTerm{in.data(), mean.data(), cols},
-                       PutVariance{inv.data(), mean.data(), running_mean.data(), running_var.data(), n, momentum, eps});
+        const Tensor moments = Tensor::empty({chunks_of(rows), 2, cols}, device);
+        for_rows(device, chunks_of(rows), kColumnChunk * cols * 4, ChunkMoments{moments.data(), in.data(), rows, cols});
+        for_each(device, cols,
+                 BatchStatistics{mean.data(), inv.data(), running_mean.data(), running_var.data(), moments.data(),
+                                 in.data(), rows, cols, momentum, eps},
+                 chunks_of(rows) * 4);
     } else {
         for_each(device, cols, InverseDeviation{inv.data(), running_var.data(), eps});
     }

@@ -48,50 +48,52 @@ struct MaxPoolRow {
         const real* in = x + image * win.h * win.w * win.c;
         real* out = y + p * win.c;
         int32_t* winner = from + p * win.c;
-        const int64_t width = win.w, n = win.c;
-        t.each(n, [=](int64_t c) {
-            real best = in[(r0 * width + c0) * n + c];
-            int32_t at = int32_t(r0 * width + c0);
-            for (int64_t r = r0; r < r1; r++) {
-                for (int64_t q = c0; q < c1; q++) {
-                    const real v = in[(r * width + q) * n + c];
-                    const bool wins = v > best || (v != v && best == best);  // a NaN wins and stays
-                    best = wins ? v : best;
-                    at = wins ? int32_t(r * width + q) : at;
-                }
+        const int64_t n = win.c;
+        const int32_t first = int32_t(r0 * win.w + c0);
+        const real* corner = in + first * n;
+        t.each(n, [=](int64_t c) { out[c] = corner[c], winner[c] = first; });
+        // Pixels outside, channels inside: the inner loop becomes vector code, the best so far waits in the cache.
+        for (int64_t r = r0; r < r1; r++) {
+            for (int64_t q = c0; q < c1; q++) {
+                const int32_t here = int32_t(r * win.w + q);
+                const real* pixel = in + here * n;
+                t.each(n, [=](int64_t c) {
+                    const real v = pixel[c], best = out[c];
+                    const bool wins = (v > best) | ((v != v) & (best == best));  // a NaN wins and stays
+                    out[c] = wins ? v : best;
+                    winner[c] = wins ? here : winner[c];
+                });
             }
-            out[c] = best;
-            winner[c] = at;
-        });
+        }
     }
 };
 
-// dx of a pixel: dy of those windows around it that it won.
+// dx of a pixel: dy of those windows around it that it won. One row of pixels at a time: finding the windows of a row
+// takes divisions, which pixel by pixel cost as much as the rest (measured with 32 channels: 3.2 against 1.9 ms).
 struct MaxPoolRowGrad {
     GradSlot dx;
     const real* dy;
     const int32_t* from;
     Windows win;
     template <class Team>
-    HD void operator()(Team t, int64_t q) const {
-        const int64_t image = q / (win.h * win.w), r = q / win.w % win.h, col = q % win.w;
+    HD void operator()(Team t, int64_t row) const {
+        const int64_t image = row / win.h, r = row % win.h, n = win.c;
         const int64_t i0 = win.first_with(r, win.h, win.out_h), i1 = win.past_with(r, win.h, win.out_h);
-        const int64_t j0 = win.first_with(col, win.w, win.out_w), j1 = win.past_with(col, win.w, win.out_w);
-        const int32_t here = int32_t(r * win.w + col);
-        const int64_t first = image * win.out_h * win.out_w, width = win.out_w, n = win.c;
-        const real* in = dy;
-        const int32_t* winner = from;
-        const GradSlot out = dx.at(q * n);
-        t.each(n, [=](int64_t c) {
-            real s = 0;
+        for (int64_t col = 0; col < win.w; col++) {
+            const int64_t j0 = win.first_with(col, win.w, win.out_w), j1 = win.past_with(col, win.w, win.out_w);
+            const int32_t here = int32_t(r * win.w + col);
+            GradSlot out = dx.at((row * win.w + col) * n);
+            if (i0 >= i1 || j0 >= j1) t.each(n, [=](int64_t c) { out.put(c, 0); });  // in no window
             for (int64_t i = i0; i < i1; i++) {
                 for (int64_t j = j0; j < j1; j++) {
-                    const int64_t at = (first + i * width + j) * n + c;
-                    s += winner[at] == here ? in[at] : real(0);
+                    const int64_t at = ((image * win.out_h + i) * win.out_w + j) * n;
+                    const real* in = dy + at;
+                    const int32_t* winner = from + at;
+                    t.each(n, [=](int64_t c) { out.put(c, winner[c] == here ? in[c] : real(0)); });
+                    out.beta = 1;  // the next window adds
                 }
             }
-            out.put(c, s);
-        });
+        }
     }
 };
 
@@ -180,7 +182,7 @@ Var max_pool2d(const Var& x, int size, int stride, int padding) {
     const Indices from = Indices::empty(win.shape(), x.device());
     for_rows(x.device(), win.pixels(), win.c * size * size, MaxPoolRow{y.data(), from.data(), in.data(), win});
     return record("max_pool2d", y, {&x}, [win, from](const Tensor& dy, Grads& dx) {
-        for_rows(dy.device(), win.n * win.h * win.w, win.c * 2,
+        for_rows(dy.device(), win.n * win.h, win.w * win.c * 2,
                  MaxPoolRowGrad{dx.slot(0), dy.data(), from.data(), win});
     });
 }

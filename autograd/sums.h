@@ -5,11 +5,42 @@
 
 namespace koine {
 
-/// Rows of a table that one lane adds up before partial sums are kept: small enough to spread over threads and to keep
-/// float sums accurate, large enough that the second pass is cheap.
+/// Rows of a table that are added up before partial sums are kept: few enough to spread over threads, to keep float
+/// sums accurate and to be still in the cache for a second look; enough that adding the partial sums is cheap.
 inline constexpr int64_t kColumnChunk = 128;
+HD inline int64_t chunks_of(int64_t rows) { return (rows + kColumnChunk - 1) / kColumnChunk; }
+/// kColumnChunk, but for the last chunk.
+HD inline int64_t rows_of_chunk(int64_t chunk, int64_t rows) {
+    const int64_t rest = rows - chunk * kColumnChunk;
+    return rest < kColumnChunk ? rest : kColumnChunk;
+}
 
-// Partial sums of chunk `chunk`: part[chunk][v][c] = sum of f(r, c, acc) over its rows. Lanes own columns.
+/// Rows that are added up in registers before a sum in memory is touched.
+inline constexpr int64_t kRowBlock = 8;
+
+/// out[v][c] = sum of f(r, c, acc) over the rows begin <= r < end. Lanes own columns.
+template <int V, class Team, class F>
+HD void sum_rows(Team t, int64_t begin, int64_t end, int64_t cols, F f, real* out) {
+    t.each(V * cols, [=](int64_t i) { out[i] = 0; });
+    int64_t row = begin;
+    // A fixed number of rows: their loop is unrolled, which leaves the one over columns, and that becomes vector code.
+    for (; row + kRowBlock <= end; row += kRowBlock) {
+        t.each(cols, [=](int64_t c) {
+            real acc[V] = {};
+            for (int64_t r = 0; r < kRowBlock; r++) f(row + r, c, acc);
+            for (int v = 0; v < V; v++) out[v * cols + c] += acc[v];
+        });
+    }
+    for (; row < end; row++) {
+        t.each(cols, [=](int64_t c) {
+            real acc[V] = {};
+            f(row, c, acc);
+            for (int v = 0; v < V; v++) out[v * cols + c] += acc[v];
+        });
+    }
+}
+
+// Partial sums of chunk `chunk`: part[chunk][v][c].
 template <int V, class F>
 struct ColumnPartials {
     real* part;
@@ -18,15 +49,7 @@ struct ColumnPartials {
     template <class Team>
     HD void operator()(Team t, int64_t chunk) const {
         const int64_t begin = chunk * kColumnChunk;
-        const int64_t end = begin + kColumnChunk < rows ? begin + kColumnChunk : rows;
-        real* out = part + chunk * V * cols;
-        const int64_t n = cols;
-        const F fn = f;
-        t.each(n, [=](int64_t c) {
-            real acc[V] = {};
-            for (int64_t r = begin; r < end; r++) fn(r, c, acc);
-            for (int v = 0; v < V; v++) out[v * n + c] = acc[v];
-        });
+        sum_rows<V>(t, begin, begin + rows_of_chunk(chunk, rows), cols, f, part + chunk * V * cols);
     }
 };
 template <class Put>
@@ -45,7 +68,7 @@ struct ColumnTotals {
 /// The v-th sum of column c is handed to put(v cols + c, sum). `cost` is the work of one f.
 template <int V, class F, class Put>
 void column_sums(Device device, int64_t rows, int64_t cols, F f, Put put, int64_t cost = 2) {
-    const int64_t n_chunks = (rows + kColumnChunk - 1) / kColumnChunk;
+    const int64_t n_chunks = chunks_of(rows);
     const Tensor part = Tensor::empty({n_chunks, V, cols}, device);
     for_rows(device, n_chunks, kColumnChunk * cols * cost, ColumnPartials<V, F>{part.data(), rows, cols, f});
     for_each(device, V * cols, ColumnTotals<Put>{part.data(), n_chunks, V * cols, put}, n_chunks);

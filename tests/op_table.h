@@ -287,6 +287,8 @@ inline void add_convolutions(std::vector<OpRow>& rows) {
     rows.push_back({"conv2d", "gelu", conv({.padding = 1}, Activation::gelu), {{2, 4, 4, 2}, {3, 3, 3, 2}, {3}}});
     rows.push_back({"conv2d", "relu no bias", conv({.stride = 2}, Activation::relu), {{2, 5, 5, 2}, {3, 3, 3, 2}}});
     rows.push_back({"conv2d", "many groups", conv({.padding = 1}), {{40, 6, 6, 2}, {3, 3, 3, 2}, {3}}});
+    rows.push_back({"conv2d", "winograd", conv({.padding = 1}, Activation::silu), {{2, 5, 6, 8}, {9, 3, 3, 8}, {9}}});
+    rows.push_back({"conv2d", "winograd unpadded", conv({}), {{2, 7, 6, 9}, {8, 3, 3, 9}}});
     rows.push_back({"conv2d", "input used twice", [](const Vars& in) { return conv2d(in[0], in[1], Var(), {.padding = 1}) + conv2d(in[0], in[1], Var(), {.padding = 1}) * in[0]; },
                     {{2, 4, 4, 2}, {2, 3, 3, 2}}});
     rows.push_back({"conv2d", "few outputs, input used twice", [](const Vars& in) { return conv2d(in[0], in[1], Var(), {.padding = 1}) + sum(in[0], {3}, true); },
@@ -302,6 +304,7 @@ inline void add_convolutions(std::vector<OpRow>& rows) {
     rows.push_back({"conv_transpose2d", "stride 2 kernel 3", deconv({.stride = 2, .padding = 1}), {{2, 4, 4, 3}, {3, 3, 3, 2}, {2}}});
     rows.push_back({"conv_transpose2d", "output padding", deconv({.stride = 2, .padding = 1, .output_padding = 1}), {{2, 3, 3, 2}, {2, 3, 3, 4}, {4}}});
     rows.push_back({"conv_transpose2d", "dilation 2", deconv({.stride = 3, .padding = 1, .dilation = 2}), {{2, 3, 3, 2}, {2, 3, 3, 3}}});
+    rows.push_back({"conv_transpose2d", "winograd", deconv({.padding = 1}), {{2, 4, 5, 8}, {8, 3, 3, 9}, {9}}});
     rows.push_back({"conv_transpose2d", "stride 1 few inputs", deconv({.padding = 1}), {{2, 4, 5, 1}, {1, 3, 3, 4}, {4}}});
     rows.push_back({"conv_transpose2d", "input used twice", [](const Vars& in) { return conv_transpose2d(in[0], in[1], Var(), {.padding = 1}) * in[0]; }, {{2, 4, 4, 2}, {2, 3, 3, 2}}});
 }
@@ -317,6 +320,8 @@ inline void add_pools(std::vector<OpRow>& rows) {
     rows.back().errors.push_back({[] { max_pool2d(zeros({1, 4, 4, 1}), 2, 2, 2); }, "padding 2; want size and stride of 1 or more, 0 <= padding <= size / 2"});
     rows.push_back({"max_pool2d", "overlapping padded", max_pool(3, 2, 1), {{2, 7, 6, 3}}});
     rows.push_back({"max_pool2d", "gaps", max_pool(2, 3, 0), {{2, 8, 8, 2}}});
+    rows.push_back({"max_pool2d", "gaps, padded", max_pool(3, 4, 1), {{2, 9, 10, 2}}});
+    rows.push_back({"max_pool2d", "pixels left over, many channels", max_pool(2, 2, 0), {{2, 5, 7, 37}}});
     const auto avg = [](int size, int stride) { return [=](const Vars& in) { return avg_pool2d(in[0], size, stride); }; };
     rows.push_back({"avg_pool2d", "", avg(2, 2), {{2, 4, 6, 3}}, Domain::normal, pool_errors([](const Var& x) { return avg_pool2d(x, 2, 2); }, "avg_pool2d"), {{0, 4, 6, 3}}});
     rows.push_back({"avg_pool2d", "overlapping", avg(3, 1), {{2, 6, 5, 3}}});
@@ -347,10 +352,12 @@ inline void add_rows_ops(std::vector<OpRow>& rows) {
     rows.back().errors.push_back({[] { batch_norm(zeros({1, 3}), zeros({3}), zeros({3}), Tensor::zeros({3}), Tensor::zeros({3}), true); }, "fewer than 2 values per channel"});
     rows.back().errors.push_back({[] { batch_norm(zeros({4, 3}), zeros({3}), zeros({3}), Tensor::zeros({2}), Tensor::zeros({3}), true); }, "running mean [2] and variance [3]; want [3]"});
     rows.push_back({"batch_norm", "train images", bn(true), {{5, 8, 8, 4}, {4}, {4}}});
+    rows.push_back({"batch_norm", "train many channels", bn(true), {{2, 7, 5, 37}, {37}, {37}}});
     rows.push_back({"batch_norm", "eval", bn(false), {{2, 2, 3, 4}, {4}, {4}}, Domain::normal, {}, {{0, 3}, {3}, {3}}});
     const auto ln = [](const Vars& in) { return layer_norm(in[0], in[1], in[2]); };
     rows.push_back({"layer_norm", "", ln, {{5, 9}, {9}, {9}}, Domain::normal, affine_errors([](const Var& x, const Var& g, const Var& b) { return layer_norm(x, g, b); }, "layer_norm"), {{0, 9}, {9}, {9}}});
     rows.push_back({"layer_norm", "tokens", ln, {{2, 3, 17}, {17}, {17}}});
+    rows.push_back({"layer_norm", "many rows", ln, {{141, 5}, {5}, {5}}});
     const auto last_axis_errors = [](auto op, const std::string& name) -> std::vector<ErrorInput> {
         return {{[=] { op(zeros({})); }, name + ": x []; want [*, "}, {[=] { op(Var()); }, name + ": x []"}};
     };

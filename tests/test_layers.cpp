@@ -2,6 +2,10 @@
 //
 // The numbers come from PyTorch's module of the same name with weights `torch.sin(torch.arange(1, n + 1) * k) / 2` in
 // the layout used here, permuted to PyTorch's (table in layers.h); see wave() in nn_samples.h.
+#include <array>
+#include <cmath>
+#include <limits>
+
 #include "tests/nn_samples.h"
 
 using namespace koine;
@@ -67,6 +71,22 @@ TEST_CASE("BatchNorm: the batch while training, running statistics in eval mode"
     CHECK(is_same(rows.running_mean, mean_before));
 }
 
+TEST_CASE("BatchNorm: a large mean does not spoil the variance", "[layers]") {
+    // Sums in chunks, with rows left over; the reference is what float64 makes of the same numbers.
+    constexpr int64_t kRows = 1000;
+    for (const double mean : {0., 100., 1e4, 1e6}) {
+        INFO("mean " << mean);
+        const Tensor x = Tensor::normal({kRows, 1}, {1, 0});
+        double sum = 0, squares = 0;
+        for (int64_t i = 0; i < kRows; i++) sum += double(x.data()[i] += real(mean));
+        for (int64_t i = 0; i < kRows; i++) squares += std::pow(double(x.data()[i]) - sum / kRows, 2);
+        BatchNorm1d layer(1, {.momentum = 1});
+        layer(x);
+        CHECK(layer.running_mean.item() == Approx(sum / kRows).epsilon(2e-7).margin(1e-6));
+        CHECK(layer.running_var.item() == Approx(squares / (kRows - 1)).epsilon(5e-6));
+    }
+}
+
 TEST_CASE("NoGrad does not switch to eval mode", "[layers]") {
     BatchNorm2d layer(2);
     const NoGrad no_grad;
@@ -115,6 +135,37 @@ TEST_CASE("pooling", "[layers]") {
     check_values(AdaptiveAvgPool2d(2, 3)(x).value,
                  {0.134867181, 0.077442224, -0.049014122, 0.116193124, -0.004124792, -0.120765901});
     CHECK(MaxPool2d(2)(wave({1, 5, 5, 1}, 1)).shape() == Shape{1, 2, 2, 1});
+}
+
+TEST_CASE("max pooling: the first of equal values wins, a NaN wins over all", "[layers]") {
+    const real nan = std::numeric_limits<real>::quiet_NaN(), infinity = std::numeric_limits<real>::infinity();
+    const std::vector<std::array<real, 4>> windows = {{1, 2, 2, 0},
+                                                      {3, 3, 3, 3},
+                                                      {1, nan, 5, 2},
+                                                      {nan, 9, nan, 1},
+                                                      {-infinity, -infinity, -infinity, -infinity},
+                                                      {-1, -3, -infinity, nan}};
+    const std::vector<int> winners = {1, 0, 1, 0, 0, 3};
+    // As many channels as fill a vector and some more; channel c has the window c mod 6, in a window of its own and in
+    // one that the padding cuts.
+    constexpr int64_t kChannels = 41;
+    for (const int padding : {0, 1}) {
+        const Var x = Var::parameter(Tensor::empty({1, 2, 2, kChannels}));
+        const auto window = [&](int64_t c) { return size_t(c) % windows.size(); };
+        for (int64_t i = 0; i < x.value.numel(); i++)
+            x.value.data()[i] = windows[window(i % kChannels)][size_t(i / kChannels)];
+        const Var y = MaxPool2d(2 + padding, 0, padding)(x);
+        REQUIRE(y.value.numel() == kChannels);
+        backward(y, Tensor::full(y.shape(), 7));
+        const Tensor dx = x.grad();
+        for (int64_t c = 0; c < kChannels; c++) {
+            INFO("channel " << c << ", padding " << padding);
+            const int winner = winners[window(c)];
+            const real best = windows[window(c)][size_t(winner)], found = y.value.data()[c];
+            CHECK((found == best || (found != found && best != best)));
+            for (int64_t i = 0; i < 4; i++) CHECK(dx.data()[i * kChannels + c] == (i == winner ? 7 : 0));
+        }
+    }
 }
 
 TEST_CASE("Flatten and Unflatten are each other's inverse", "[layers]") {
