@@ -1,4 +1,4 @@
-// MNIST and its relatives; see datasets.h.
+// MNIST and its relatives, and what all image sets share; CIFAR is in cifar_set.cpp. See datasets.h.
 #include "data/datasets.h"
 
 #include <algorithm>
@@ -85,18 +85,6 @@ void check_identity(const KnownSet& set, const LabelledImages& train, const Labe
     }
 }
 
-/// The first `limit` of a fixed shuffle of n, or all of them in the order of the file.
-std::vector<int32_t> limited(int64_t n, int64_t limit) {
-    if (limit > 0 && limit < n) {
-        std::vector<int32_t> ids = epoch_order(n, 0, 0);
-        ids.resize(size_t(limit));
-        return ids;
-    }
-    std::vector<int32_t> ids(static_cast<size_t>(n));
-    std::iota(ids.begin(), ids.end(), 0);
-    return ids;
-}
-
 ImageSet load_idx_set(const KnownSet& set, const IdxPaths& paths, const DataOptions& options) {
     const LabelledImages train = read_labelled_images(paths.train_images, paths.train_labels, kClasses);
     const LabelledImages test = read_labelled_images(paths.test_images, paths.test_labels, kClasses);
@@ -115,8 +103,10 @@ ImageSet load_idx_set(const KnownSet& set, const IdxPaths& paths, const DataOpti
     out.source += ", from " + std::filesystem::path(paths.train_images).parent_path().string();
     out.hash = content_hash({&train, &test});
     out.n_classes = kClasses;
-    out.train = make_split(train, limited(n_train, options.train_limit));
-    out.test = make_split(test, limited(n_test, options.test_limit));
+    out.class_names = numbered_names(kClasses);
+    out.n_official = kOfficialTrain;
+    out.train = make_split(train, limited_ids(n_train, options.train_limit));
+    out.test = make_split(test, limited_ids(n_test, options.test_limit));
     return out;
 }
 
@@ -162,6 +152,8 @@ ImageSet load_mnist_subset(const std::string& path, const DataOptions& options) 
                  "; `data/fetch.sh mnist` gets all of them when a mirror answers";
     out.hash = content_hash({&all});
     out.n_classes = kClasses;
+    out.class_names = numbered_names(kClasses);
+    out.n_official = kOfficialTrain;
     out.train = make_split(all, std::move(order));
     out.test = make_split(all, std::move(test_ids));
     return out;
@@ -170,18 +162,39 @@ ImageSet load_mnist_subset(const std::string& path, const DataOptions& options) 
 }  // namespace
 
 ImageSplit make_split(const LabelledImages& from, std::vector<int32_t> ids) {
-    const int64_t height = from.images.dims[1], width = from.images.dims[2], size = height * width;
+    const auto& dims = from.images.dims;  // [N, H, W] or [N, C, H, W]
+    const int64_t channels = dims.size() == 4 ? dims[1] : 1, height = dims.end()[-2], width = dims.end()[-1];
+    const int64_t plane = height * width, size = channels * plane;
     ImageSplit split;
-    split.images = Tensor::empty({int64_t(ids.size()), height, width, 1});
+    split.images = Tensor::empty({int64_t(ids.size()), height, width, channels});
     split.labels.reserve(ids.size());
     real* to = split.images.data();
     for (int32_t id : ids) {
-        const uint8_t* pixels = from.images.values.data() + id * size;
-        to = std::transform(pixels, pixels + size, to, [](uint8_t byte) { return real(byte) / real(255); });
+        const uint8_t* image = from.images.values.data() + id * size;
+        for (int64_t pixel = 0; pixel < plane; pixel++) {
+            for (int64_t c = 0; c < channels; c++) *to++ = real(image[c * plane + pixel]) / real(255);
+        }
         split.labels.push_back(from.labels[size_t(id)]);
     }
     split.ids = std::move(ids);
     return split;
+}
+
+std::vector<int32_t> limited_ids(int64_t n, int64_t limit) {
+    if (limit > 0 && limit < n) {
+        std::vector<int32_t> ids = epoch_order(n, 0, 0);
+        ids.resize(size_t(limit));
+        return ids;
+    }
+    std::vector<int32_t> ids(static_cast<size_t>(n));
+    std::iota(ids.begin(), ids.end(), 0);
+    return ids;
+}
+
+std::vector<std::string> numbered_names(int n) {
+    std::vector<std::string> names;
+    for (int i = 0; i < n; i++) names.push_back(std::to_string(i));
+    return names;
 }
 
 ImageSplit split_off(ImageSplit& split, int64_t n) {
@@ -248,11 +261,13 @@ ImageSet load_images(const std::string& name, const DataOptions& options) {
     if (options.train_limit < 0 || options.test_limit < 0) throw ValueError("a limit of images cannot be negative");
     if (name == "mnist") return load_mnist(options);
     if (name == "fashion-mnist") return load_fashion_mnist(options);
+    if (name == "cifar-10" || name == "cifar-100" || name == "cifar-100-coarse") return load_cifar(name, options);
     if (name == "synthetic") {
         return synthetic_digits(options.train_limit > 0 ? options.train_limit : kSyntheticTrain,
                                 options.test_limit > 0 ? options.test_limit : kSyntheticTest, 0);
     }
-    throw ValueError("no data set is named '" + name + "'; there are mnist, fashion-mnist, synthetic");
+    throw ValueError("no data set is named '" + name +
+                     "'; there are mnist, fashion-mnist, cifar-10, cifar-100, cifar-100-coarse, synthetic");
 }
 
 }  // namespace koine

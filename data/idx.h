@@ -29,7 +29,7 @@ struct Idx {
 Idx read_idx(const std::string& path, bool empty_ok = false);
 Idx read_idx(GzipReader& in, bool empty_ok = false);
 
-/// Images [N, H, W] with one label each.
+/// Images with one label each: [N, H, W], or [N, C, H, W], one colour after the other.
 struct LabelledImages {
     Idx images;
     std::vector<uint8_t> labels;

@@ -151,6 +151,7 @@ ImageSet synthetic_digits(int64_t n_train, int64_t n_test, uint64_t seed) {
     const LabelledImages first_train = draw_digits(10, seed, 0), first_test = draw_digits(10, seed, kFirstTestIndex);
     out.hash = content_hash({&first_train, &first_test});
     out.n_classes = 10;
+    out.class_names = numbered_names(10);
     out.train = make_split(train, all_of(n_train));
     out.test = make_split(test, all_of(n_test));
     return out;

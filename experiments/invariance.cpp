@@ -202,7 +202,7 @@ int main(int argc, char** argv) {
         Report report("Invariance", "A space is moved by maps that two networks could differ by. The space is " +
                                         space.what + ". Data: " + data.source + ".");
         report
-            .add_figure(codes_chart(run.figure("codes.svg"), shown[0], 3, data.test.labels, class_names(data)),
+            .add_figure(codes_chart(run.figure("codes.svg"), shown[0], 3, data.test.labels, data.class_names),
                         "Images by class, on the two principal components of the codes on the left, each panel to its "
                         "own scale. Absolute codes move with their space, relative ones stay.")
             .add(table);

@@ -6,9 +6,8 @@
 #include <set>
 
 #include "data/batches.h"
-#include "data/datasets.h"
 #include "data/synthetic.h"
-#include "tests/data_samples.h"
+#include "tests/datasets_common.h"
 
 using namespace koine;
 using namespace koine::testing;
@@ -39,20 +38,6 @@ Bytes pixel_csv(int n, const std::string& last_pixel = "255") {
         text += last_pixel + "," + std::to_string(i % 10) + "\n";
     }
     return bytes_of(text);
-}
-
-/// No data set of this machine is seen while one of these lives.
-struct NoOtherData {
-    NoOtherData() : data("KOINE_DATA", ""), cache("XDG_CACHE_HOME", scratch / "cache") {}
-    ScratchFolder scratch;
-    EnvironmentVariable data, cache;
-};
-
-DataOptions offline(const std::string& dir) {
-    DataOptions options;
-    options.dir = dir;
-    options.is_offline = true;
-    return options;
 }
 
 }  // namespace
@@ -183,6 +168,8 @@ TEST_CASE("image sets are found in every spelling and layout", "[data]") {
                 CHECK(set.train.labels[3] == 4);
                 CHECK(set.train.ids[3] == 3);
                 CHECK(set.train.images.at({3, 1, 1, 0}) == real(3) / real(255));
+                CHECK(set.n_official == 60000);
+                CHECK(set.class_names == numbered_names(10));
                 CHECK(mentions(set.source, "20 training and 10 test images (not all of the official 60000 and 10000)"));
             }
         }
@@ -232,9 +219,22 @@ TEST_CASE("limits take the first of one fixed shuffle", "[data]") {
     CHECK_THROWS_AS(load_images("fashion-mnist", options), ValueError);
 }
 
+TEST_CASE("colours lie last, whatever their order in the file", "[data]") {
+    // Two images of 1 x 2 pixels, three colours: red 0 1, green 2 3, blue 4 5, then the same plus 6.
+    const LabelledImages from = {{{2, 3, 1, 2}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}}, {7, 8}};
+    const ImageSplit split = make_split(from, {1, 0, 1});
+    CHECK(split.images.shape == Shape{3, 1, 2, 3});
+    std::vector<real> expected;
+    for (int byte : {6, 8, 10, 7, 9, 11, 0, 2, 4, 1, 3, 5, 6, 8, 10, 7, 9, 11})
+        expected.push_back(real(byte) / real(255));
+    CHECK(split.images.to_vector() == expected);
+    CHECK(split.labels == std::vector<int32_t>{8, 7, 8});
+    CHECK(split.ids == std::vector<int32_t>{1, 0, 1});
+}
+
 TEST_CASE("offline, a missing set is an error that says where it looked and what to type", "[data][offline]") {
     const NoOtherData machine;
-    for (const std::string name : {"mnist", "fashion-mnist"}) {
+    for (const std::string name : {"mnist", "fashion-mnist", "cifar-10", "cifar-100"}) {
         const DataOptions options = offline(machine.scratch / "my data");
         CHECK(kind_of([&] { load_images(name, options); }) == "MISSING");
         CHECK_ERROR(load_images(name, options), DataError,
@@ -243,7 +243,8 @@ TEST_CASE("offline, a missing set is an error that says where it looked and what
                     "data/fetch.sh " + name + " --to '" + (machine.scratch / "my data") + "'");
     }
     CHECK_FALSE(std::filesystem::exists(machine.scratch / "my data"));
-    CHECK_ERROR(load_images("minst", {}), ValueError, "there are mnist, fashion-mnist, synthetic");
+    CHECK_ERROR(load_images("minst", {}), ValueError,
+                "there are mnist, fashion-mnist, cifar-10, cifar-100, cifar-100-coarse, synthetic");
 }
 
 TEST_CASE("files of another set under the same names are recognised", "[data]") {
@@ -276,6 +277,7 @@ TEST_CASE("the 5000-image subset is used when nothing better is there, and named
     const ImageSet set = load_mnist(offline(scratch / "dir"));
     CHECK(set.train.images.shape == Shape{45, 28, 28, 1});
     CHECK(set.test.size() == 5);
+    CHECK(set.n_official == 60000);
     CHECK(mentions(set.source,
                    "a subset of 50 of MNIST's 70000 images, 45 for training and 5 for testing by a fixed shuffle"));
     std::set<int32_t> ids(set.train.ids.begin(), set.train.ids.end());
@@ -317,6 +319,8 @@ TEST_CASE("the drawn set is chosen by its name", "[data]") {
     const ImageSet set = load_images("synthetic", options);
     CHECK(set.train.size() == 30);
     CHECK(set.test.size() == 20);
+    CHECK(set.n_official == 0);  // they have no end
+    CHECK(set.class_names == std::vector<std::string>{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"});
     CHECK(mentions(set.source, "not handwriting"));
 }
 

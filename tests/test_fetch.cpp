@@ -10,6 +10,7 @@
 #include <atomic>
 #include <chrono>
 #include <mutex>
+#include <regex>
 #include <thread>
 
 #include "data/locate.h"
@@ -35,7 +36,8 @@ const std::string kSmall = "the quick brown fox\n";
 
 /// An HTTP/1.1 server on a free port of 127.0.0.1. The first part of a path is the behaviour, its last part the file:
 ///   good; refuses-ranges (ignores Range); corrupt (one byte changed); gone (404); silent (accepts and says nothing);
-///   stalls (2000 bytes, then nothing); cut (closes after 60000 more bytes at most); slow (good, in half a second).
+///   stalls (2000 bytes, then nothing); cut (closes after 60000 more bytes at most); slow (good, in half a second);
+///   trickle (good, 8000 bytes every tenth of a second).
 class Server {
 public:
     Server() {
@@ -117,7 +119,12 @@ private:
                          : mode == "stalls" ? std::min<size_t>(left, 2000)
                                             : left;
         if (mode == "slow") std::this_thread::sleep_for(std::chrono::milliseconds(500));
-        send_text(client, std::string(body.begin() + std::ptrdiff_t(begin), body.begin() + std::ptrdiff_t(begin + n)));
+        const std::string rest(body.begin() + std::ptrdiff_t(begin), body.begin() + std::ptrdiff_t(begin + n));
+        const size_t step = mode == "trickle" ? 8000 : std::max<size_t>(rest.size(), 1);
+        for (size_t sent = 0; sent < rest.size() && !stops; sent += step) {
+            if (mode == "trickle") std::this_thread::sleep_for(std::chrono::milliseconds(100));
+            send_text(client, rest.substr(sent, step));
+        }
         if (mode == "stalls") wait(client);
     }
 
@@ -190,6 +197,13 @@ std::string mirrors(const Server& server, std::initializer_list<const char*> mod
     return table;
 }
 
+/// What a fetch that was killed has left of the large file; no process has this number.
+std::string left_over_part() {
+    char host[256] = {};
+    gethostname(host, sizeof host - 1);
+    return "to/toy/sub/large.bin.part." + std::string(host) + ".99999999";
+}
+
 bool can_fetch() { return !fetch_script().empty() && std::system("command -v curl > /dev/null 2>&1") == 0; }
 
 }  // namespace
@@ -260,6 +274,7 @@ TEST_CASE("fetch: what a stalled mirror sent is taken up by the next mirror", "[
     REQUIRE(fetch.run() == 0);
     CHECK(fetch.is_complete());
     CHECK(server.requests()[2] == "good/sub/large.bin 2000");
+    CHECK(mentions(fetch.log(), "too slow or silent for 1 s"));
 }
 
 TEST_CASE("fetch: what a stalled fetch left is taken up by the next fetch", "[data][fetch]") {
@@ -279,13 +294,8 @@ TEST_CASE("fetch: what a stalled fetch left is taken up by the next fetch", "[da
 TEST_CASE("fetch: a server that cannot continue starts over; a part from elsewhere is dropped", "[data][fetch]") {
     if (!can_fetch()) SKIP_TEST("no curl or no data/fetch.sh");
     Server server;
-    const auto host = [] {
-        char name[256] = {};
-        gethostname(name, sizeof name - 1);
-        return std::string(name);
-    }();
     const Bytes good = large_file();
-    const std::string part = "to/toy/sub/large.bin.part." + host + ".99999999";  // no process has this number
+    const std::string part = left_over_part();
     const std::vector<std::pair<const char*, Bytes>> cases = {
         {"refuses-ranges", Bytes(good.begin(), good.begin() + 50000)},
         {"good", Bytes(50000, 1)},    // wrong from the start
@@ -303,6 +313,69 @@ TEST_CASE("fetch: a server that cannot continue starts over; a part from elsewhe
     fetch.scratch.write("to/toy/small.bin", bytes_of(kSmall));
     CHECK(fetch.run() == 0);
     CHECK(fetch.is_complete());
+}
+
+TEST_CASE("fetch: a slow transfer says how far it is, also in a log", "[data][fetch]") {
+    if (!can_fetch()) SKIP_TEST("no curl or no data/fetch.sh");
+    Server server;
+    const std::regex line("\n  0\\.[0-9] of 0\\.2 MB \\(([0-9]+) %\\), [0-9]+ kB/s, [0-9]+ s left(?=\n)");
+    const auto shares_in = [&](const std::string& log) {
+        std::vector<int> shares;
+        for (std::sregex_iterator match(log.begin(), log.end(), line), end; match != end; ++match) {
+            shares.push_back(std::stoi((*match)[1]));
+        }
+        return shares;
+    };
+    {
+        const Fetch fetch(mirrors(server, {"trickle"}) + "toy note this server is slow\n");
+        REQUIRE(fetch.run("KOINE_PROGRESS_S=0.5") == 0);
+        CHECK(fetch.is_complete());
+        CHECK(mentions(fetch.log(), "toy: a toy set\n  note: this server is slow\n"));
+        const auto shares = shares_in(fetch.log());
+        INFO(fetch.log());
+        REQUIRE(shares.size() >= 2);
+        CHECK(shares[0] < shares[1]);
+        CHECK(shares[1] < 100);
+    }
+    {  // What was there before counts as there, and not as fetched.
+        const Fetch fetch(mirrors(server, {"trickle"}));
+        const Bytes good = large_file();
+        fetch.scratch.write(left_over_part(), Bytes(good.begin(), good.begin() + 100000));
+        REQUIRE(fetch.run("KOINE_PROGRESS_S=1") == 0);
+        const auto shares = shares_in(fetch.log());
+        INFO(fetch.log());
+        REQUIRE_FALSE(shares.empty());
+        CHECK(shares[0] >= 50);
+        CHECK(std::regex_search(fetch.log(), std::regex(" MB \\([0-9]+ %\\), [0-9]{1,2} kB/s, ")));
+    }
+    const Fetch fetch(mirrors(server, {"trickle"}));
+    REQUIRE(fetch.run("KOINE_PROGRESS_S=0") == 0);
+    CHECK(fetch.log().find(" left") == std::string::npos);
+}
+
+TEST_CASE("fetch: one that is interrupted stops at once, and the next goes on there", "[data][fetch]") {
+    if (!can_fetch() || std::system("command -v timeout > /dev/null 2>&1") != 0) SKIP_TEST("no curl or no timeout");
+    Server server;
+    const Fetch fetch(mirrors(server, {"trickle"}));
+    // As Ctrl-C does: the signal goes to the script and to curl.
+    const std::string command = fetch.command("KOINE_PROGRESS_S=1");
+    const size_t sh = command.find(" sh '");
+    const auto start = std::chrono::steady_clock::now();
+    const int status =
+        std::system((command.substr(0, sh) + " timeout --preserve-status -s INT 1.5" + command.substr(sh)).c_str());
+    CHECK(WEXITSTATUS(status) == 130);
+    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(3));
+    CHECK_FALSE(std::filesystem::exists(fetch.large()));
+    CHECK(fetch.n_others() == 1);  // the part
+    const std::string log = fetch.log();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1300));
+    CHECK(fetch.log() == log);  // nobody goes on talking
+    REQUIRE(fetch.run() == 0);
+    CHECK(fetch.is_complete());
+    CHECK(fetch.n_others() == 0);
+    const std::string again = server.requests()[1];
+    CHECK(again.starts_with("trickle/sub/large.bin "));
+    CHECK(std::stoi(again.substr(again.find(' ') + 1)) >= 50000);
 }
 
 TEST_CASE("fetch: two at once do not meet", "[data][fetch]") {

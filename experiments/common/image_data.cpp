@@ -22,18 +22,12 @@ RunInfo image_run_info(const Flags& flags, const ImageSet& data) {
     info.data = data.name;
     info.n_train = data.train.size();
     info.n_test = data.test.size();
-    // The preset line names what was left out of the data set in its official size; generated digits have none, and
-    // programs that do not train have no preset.
+    // The preset line names what was left out of the data set in its official size; programs that do not train have no
+    // preset.
     const bool has_preset = std::count(flags.unused.begin(), flags.unused.end(), "full") == 0;
-    if (has_preset && data.name != "synthetic") info.n_available = 60000;
+    if (has_preset) info.n_available = data.n_official;
     info.device = name_of(choose_device(flags));
     return info;
-}
-
-std::vector<std::string> class_names(const ImageSet& data) {
-    std::vector<std::string> names;
-    for (int c = 0; c < data.n_classes; c++) names.push_back(std::to_string(c));
-    return names;
 }
 
 const std::vector<std::string>& anchor_strategies() {

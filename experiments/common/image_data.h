@@ -14,9 +14,6 @@ DataOptions data_options(const Flags& flags);
 /// What the first lines of a run say about its images and its device.
 RunInfo image_run_info(const Flags& flags, const ImageSet& data);
 
-/// "0", "1", ...: what figures call the classes.
-std::vector<std::string> class_names(const ImageSet& data);
-
 // ---- anchors ------------------------------------------------------------------------------------------------------
 
 struct Anchors {

@@ -165,7 +165,7 @@ std::filesystem::path draw_codes(const Run& run, const ImageSet& data, const std
     for (const Stitching& s : kinds) {
         for (size_t i : {0, 1}) spaces.push_back({s.kind + ", encoder " + s.names[i], s.codes[i]});
     }
-    return codes_chart(run.figure("codes.svg"), spaces, 2, data.test.labels, class_names(data));
+    return codes_chart(run.figure("codes.svg"), spaces, 2, data.test.labels, data.class_names);
 }
 
 std::filesystem::path draw_matrices(const Run& run, const std::vector<Stitching>& kinds) {

@@ -1,12 +1,14 @@
 """Small files of every format that the loaders read, for the fuzz targets to begin with.
 
-    python3 tests/fuzz/make_seeds.py FOLDER     writes FOLDER/fuzz_word_vectors/* and FOLDER/fuzz_fasttext/*
+    python3 tests/fuzz/make_seeds.py FOLDER     writes FOLDER/TARGET/* for each target
 """
 
 import gzip
+import io
 import pathlib
 import struct
 import sys
+import tarfile
 
 WORDS = ["the", "</s>", "café", "of"]
 DIM = 3
@@ -85,6 +87,46 @@ def fasttext_pruned():
     return head(12, BUCKETS, 1, KEPT) + b"\1" + quantised(n + len(KEPT), 1, False) + b"\0" + dense(n, 1)
 
 
+def records(labels, has_superclass):
+    """CIFAR: label bytes and 3072 pixels each."""
+    return b"".join((bytes([label % 20]) if has_superclass else b"") + bytes([label]) + bytes(3072) for label in labels)
+
+
+def tar(form):
+    """A folder, files, a link, and a name that is too long for the header."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=form) as archive:
+        long_name = "set/" + "n" * 90 + "/" + "m" * 40
+        for name, contents in [("set/test.bin", records([7], True)), ("names.txt", b"a\nb\n"), (long_name, b"long")]:
+            info = tarfile.TarInfo(name)
+            info.size = len(contents)
+            archive.addfile(info, io.BytesIO(contents))
+        for name, kind in [("set", tarfile.DIRTYPE), ("link", tarfile.SYMTYPE)]:
+            info = tarfile.TarInfo(name)
+            info.type = kind
+            archive.addfile(info)
+    return out.getvalue()
+
+
+def cifar():
+    """The first byte says what the rest is."""
+    archives = {
+        "ustar": tar(tarfile.USTAR_FORMAT),
+        "gnu": tar(tarfile.GNU_FORMAT),
+        "pax": tar(tarfile.PAX_FORMAT),
+    }
+    archives["ustar.gz"] = gzip.compress(archives["ustar"], mtime=0)
+    seeds = {}
+    for name, archive in archives.items():
+        seeds[name] = b"\0" + archive
+        seeds[f"{name}-repaired"] = b"\1" + archive
+        seeds[f"{name}-file"] = b"\2" + archive
+    seeds["ten"] = b"\3" + records([3, 9], False)
+    seeds["hundred"] = b"\4" + records([19, 99], True)
+    seeds["names"] = b"\5apple\naquarium fish\r\ncaf\xc3\xa9\n\n"
+    return seeds
+
+
 def main(folder):
     models = {
         "v12": fasttext(12),
@@ -104,6 +146,7 @@ def main(folder):
         **models,
     }
     seeds = {f"fuzz_fasttext/{name}": seed for name, seed in models.items()}
+    seeds.update({f"fuzz_cifar/{name}": seed for name, seed in cifar().items()})
     # The first byte chooses the options of load_word_vectors: none, and strict.
     for name, seed in vectors.items():
         seeds[f"fuzz_word_vectors/{name}"] = b"\0" + seed
