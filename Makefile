@@ -165,6 +165,9 @@ smoke: $(PROGRAMS)
 	@$(BIN)/invariance --checkpoint $(CKPT)-0.safetensors --test-limit 60 --out $(SMOKE)/invariance --quiet
 	@echo "  smoke    $(BIN)/word_embeddings"
 	@$(BIN)/word_embeddings --data-set synthetic --n-words 500 --seeds 2 --out $(SMOKE)/word_embeddings --quiet
+	@echo "  smoke    $(BIN)/latent_similarity"
+	@$(BIN)/latent_similarity --data-set synthetic --train-limit 200 --test-limit 60 --models 1,2 --anchors 50 \
+	  --out $(SMOKE)/latent_similarity --quiet
 	@echo "  smoke    $(BIN)/words"
 	@$(BIN)/words translate baba --data-set synthetic --quiet
 
@@ -179,12 +182,13 @@ cuda-compile:
 	@$(PASSIVE) build/$(REAL)-$(ARCH)-cuda/koine_tests --use-colour no "[ops]"
 
 # ---- fuzzing -------------------------------------------------------------------------------------------------------
-# The readers of word vectors on damaged files. libFuzzer is part of clang, which nothing else here needs.
+# The readers of word vectors, tar archives and CIFAR records, on damaged files. libFuzzer is part of clang, which nothing
+# else here needs.
 SECONDS      := 60
 FUZZ_CXX     := clang++
 FUZZ_FLAGS   := -std=c++20 -O1 -g -fopenmp -fno-sanitize-recover=all -Wno-pass-failed
-FUZZ_SRC     := $(wildcard data/word_vectors*.cpp data/fasttext*.cpp) data/gzip.cpp data/bytes.cpp \
-                tensor/tensor.cpp tensor/storage.cpp tensor/emulated_team.cpp
+FUZZ_SRC     := $(wildcard data/word_vectors*.cpp data/fasttext*.cpp) data/gzip.cpp data/bytes.cpp data/tar.cpp \
+                data/cifar.cpp data/csv.cpp tensor/tensor.cpp tensor/storage.cpp tensor/emulated_team.cpp
 FUZZ_OBJ     := $(FUZZ_SRC:%.cpp=build/fuzz/%.o)
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.cpp,build/fuzz/%,$(wildcard tests/fuzz/*.cpp))
 FUZZ_LIMITS  := -max_len=65536 -rss_limit_mb=1024 -timeout=5
@@ -230,7 +234,7 @@ help:
 	@echo "make sanitize      all tests under AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make smoke         every experiment once on generated data"
 	@echo "make bench         times of ops and training steps, beside PyTorch where PYTHON=... has it"
-	@echo "make fuzz          damaged word vectors, SECONDS=60 for each target (needs clang)"
+	@echo "make fuzz          damaged files for the readers, SECONDS=60 for each target (needs clang)"
 	@echo "make cuda-compile  every file through nvcc (no GPU needed)"
 	@echo "make doctor        what is installed, what is missing, what will be slow"
 	@echo "make clean         remove everything that was built"

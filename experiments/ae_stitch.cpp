@@ -68,7 +68,7 @@ std::filesystem::path train(const std::string& name, AutoEncoder& model, uint64_
             if (config.is_paper()) clip_grad_norm(adam.parameters, 10);
             adam.step();
             t.count(x.shape()[0], {double(mse.item())});
-            progress.step(x.shape()[0], double(mse.item()));
+            progress.step(x.shape()[0], t.means());
             if (interrupted()) t.save_and_stop();
         }
         model.eval();

@@ -118,7 +118,7 @@ std::vector<std::filesystem::path> train(const std::string& kind, const Config& 
             const Var x(gather_rows(data.train.images, batches[b]));
             for (Vae& vae : vaes) {
                 if (!vae.t.is_at(epoch, b)) continue;
-                progress.step(x.shape()[0], vae.step(x, config));
+                progress.step(x.shape()[0], {{"loss", vae.step(x, config)}});
             }
             if (!interrupted()) continue;
             for (Vae& vae : vaes) vae.t.save();

@@ -57,9 +57,9 @@ void train_two_epochs(bool is_quiet) {
     Progress progress(is_quiet, 2, 100);
     for (int64_t epoch = 1; epoch <= 2; ++epoch) {
         progress.start("relative-0", epoch, 10);
-        progress.step(50, 0.5);
+        progress.step(50, {{"loss", 0.5}});
         usleep(120'000);  // longer than the interval between two drawings
-        progress.step(50, 0.25);
+        progress.step(50, {{"loss", 0.25}});
         progress.done({{"loss", 0.375}, {"mse", 0.00001}});
     }
 }
@@ -187,7 +187,7 @@ TEST_CASE("the ETA leaves out what an earlier run has trained", "[experiments]")
     Progress progress(false, 2, 100);
     progress.skip(100);
     progress.start("relative-0", 2, 2);
-    progress.step(100, 0.25);
+    progress.step(100, {{"loss", 0.25}});
     progress.done({{"loss", 0.25}});
     CHECK(mentions(errors.text(), "ETA 0:00"));
 }

@@ -10,6 +10,7 @@
 
 #include "nn/checkpoint.h"
 #include "tests/catch.h"
+#include "experiments/common/text.h"
 #include "tests/experiments_common.h"
 
 using namespace koine;
@@ -42,6 +43,7 @@ public:
         _exit(127);
     }
     void interrupt() const { kill(id, SIGINT); }
+    void kill_at_once() const { kill(id, SIGKILL); }
     Outcome wait() const {
         int status = 0;
         waitpid(id, &status, 0);
@@ -238,6 +240,117 @@ TEST_CASE("a VAE that was saved ahead of its twin waits for it", "[programs]") {
     REQUIRE(run("vae_stitch", {"--resume", "mixed", "--quiet"}).code == 0);
     CHECK(metrics_of("mixed") == metrics_of("two"));
     CHECK(are_equal("mixed/ckpt/absolute-1.safetensors", "two/ckpt/absolute-1.safetensors"));
+}
+
+namespace {
+
+// The switches of latent_similarity on few generated digits, and more.
+std::vector<std::string> similarity_words(const std::string& out, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words = {"--data-set",   "synthetic", "--train-limit", "60", "--test-limit", "20",
+                                      "--batch-size", "20",        "--anchors",     "15", "--out",        out};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+}
+
+}  // namespace
+
+TEST_CASE("latent_similarity leaves what its contract says", "[programs][similarity]") {
+    const TemporaryFolder temporary;
+    const Outcome outcome = run("latent_similarity", similarity_words("run", {"--models", "1,2,2", "--quiet"}));
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+    CHECK(outcome.err.empty());
+    const Json metrics = metrics_of("run");
+    REQUIRE(metrics["models"].size() == 3);
+    CHECK(metrics["models"][0]["epochs"] == 1);
+    CHECK(metrics["models"][2]["name"] == "2-epochs-2");
+    CHECK(metrics["models"][2]["seed"] == 2);
+    CHECK(metrics["snapshots"] == false);
+    for (const char* key : {"absolute", "relative", "relative_centered", "cka"}) {
+        for (const char* part : {"similarity", "null"}) {
+            REQUIRE(metrics[part][key].size() == 3);
+            CHECK(metrics[part][key][2].size() == 3);
+        }
+        CHECK(metrics["null_untrained"][key].size() == 3);
+        CHECK(double(metrics["similarity"][key][1][1]) == Approx(1).epsilon(1e-5));
+        CHECK(metrics["similarity"][key][0][1] == metrics["similarity"][key][1][0]);
+        CHECK(double(metrics["null"][key][1][1]) < 1);
+    }
+    CHECK(metrics["correlation"]["n"] == 2);
+    CHECK(content_of("run/train.csv")
+              .starts_with("model,epoch,train_loss,train_top1,train_top5,test_loss,test_top1,test_top5\n1-epochs,1,"));
+    for (const char* file : {"ckpt/1-epochs.safetensors", "ckpt/2-epochs.safetensors", "ckpt/2-epochs-2.safetensors",
+                             "anchors.json", "report.html", "figures/examples.png"})
+        CHECK(fs::exists(std::string("run/") + file));
+
+    // The table and the checkpoints say the same as the last epoch did.
+    CHECK(mentions(content_of("run/train.csv"), "," + nine_digits(double(metrics["models"][0]["loss"])) + ","));
+    CHECK(mentions(outcome.out, "Absolute: the mean cosine is "));
+    CHECK(mentions(outcome.out, "n = 2: indicative only."));
+}
+
+TEST_CASE("latent_similarity: snapshots are states of one network, and said to be", "[programs][similarity]") {
+    const TemporaryFolder temporary;
+    const Outcome outcome =
+        run("latent_similarity", similarity_words("run", {"--models", "3,1", "--snapshots", "--quiet"}));
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+    CHECK(mentions(outcome.out, "A short cut (--snapshots)"));
+    const Json models = metrics_of("run")["models"];
+    // The rows of the one network that was trained, in the order of --models.
+    const std::string log = content_of("run/train.csv");
+    for (const auto& [model, epoch] : {std::pair(0, "3"), std::pair(1, "1")}) {
+        const size_t row = log.find(std::string("all-epochs,") + epoch + ",");
+        REQUIRE(row != std::string::npos);
+        CHECK(mentions(log.substr(row, log.find('\n', row) - row),
+                       "," + nine_digits(double(models[size_t(model)]["loss"])) + ","));
+    }
+}
+
+TEST_CASE("latent_similarity, killed at any moment and resumed, ends in the same bytes", "[programs][similarity]") {
+    const TemporaryFolder temporary;
+    const std::vector<std::string> words = {"--models", "1,2,4,1"};
+    REQUIRE(run("latent_similarity", similarity_words("whole", words)).code == 0);
+    const Process process("latent_similarity", similarity_words("parts", words));
+    // In the middle of the third network.
+    const auto is_there = [] { return mentions(content_of("parts/train.csv"), "\n4-epochs,2,"); };
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::minutes(2);
+    while (!is_there() && std::chrono::steady_clock::now() < limit)
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    process.kill_at_once();
+    const Outcome killed = process.wait();
+    if (killed.code == 0) SKIP_TEST("the run was over before it could be killed");
+    REQUIRE(killed.code == -SIGKILL);
+    REQUIRE_FALSE(fs::exists("parts/metrics.json"));
+    REQUIRE_FALSE(fs::exists("parts/ckpt/1-epochs-2.safetensors"));
+    const Outcome resumed = run("latent_similarity", {"--resume", "parts"});
+    INFO(resumed.err);
+    REQUIRE(resumed.code == 0);
+    CHECK_FALSE(mentions(resumed.err, "\n2-epochs"));  // what was done is not done again
+    CHECK(metrics_of("parts") == metrics_of("whole"));
+    CHECK(are_equal("parts/train.csv", "whole/train.csv"));
+    CHECK(are_equal("parts/anchors.json", "whole/anchors.json"));
+    for (const auto& entry : fs::directory_iterator("whole/ckpt")) {
+        INFO(entry.path());
+        CHECK(are_equal("parts/ckpt" / entry.path().filename(), entry.path()));
+    }
+}
+
+TEST_CASE("latent_similarity refuses what makes no sense before it trains", "[programs][similarity]") {
+    const TemporaryFolder temporary;
+    for (const std::vector<std::string>& words : {std::vector<std::string>{"--models", "3"},
+                                                  {"--models", "3,x"},
+                                                  {"--models", "3,0"},
+                                                  {"--models", "1,2,1", "--snapshots"},
+                                                  {"--test-limit", "10"},
+                                                  {"--epochs", "3"},
+                                                  {"--anchor-strategy", "per-class", "--anchors", "11"}}) {
+        INFO(words[1]);
+        const Outcome outcome = run("latent_similarity", similarity_words("run", words));
+        CHECK(outcome.code == 2);
+        CHECK(mentions(outcome.err, words[0]));
+    }
+    CHECK_FALSE(fs::exists("run/ckpt"));
 }
 
 TEST_CASE("word_embeddings and words on made-up words", "[programs][words]") {

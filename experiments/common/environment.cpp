@@ -81,6 +81,7 @@ std::string first_lines(const Flags& flags, const RunInfo& info) {
     if (info.n_train < info.n_available) lines += " of " + std::to_string(info.n_available);
     lines += " " + info.unit;
     if (has("epochs")) lines.append(", ").append(count(flags.epochs, "epoch"));
+    if (!info.plan.empty()) lines.append(", ").append(info.plan);
     return lines + "\n";
 }
 

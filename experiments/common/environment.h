@@ -14,6 +14,7 @@ struct RunInfo {
     int64_t n_train = 0, n_test = 0;  // samples in use; 0: not shown
     int64_t n_available = 0;          // training samples in the whole data set; 0: no preset line
     std::string unit = "images";      // what a sample is called
+    std::string plan = {};            // of programs without --epochs: "models of 3 and 4 epochs"
     std::string device = "cpu";       // where it computes: "cpu" or "cuda", never "auto"
     std::string gpu = {};             // the name of the GPU
 };

@@ -18,6 +18,13 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+// "  loss 0.3750  mse 1.000e-05".
+std::string listed(const Values& values) {
+    std::string text;
+    for (const auto& [name, value] : values) text += "  " + name + " " + fixed(value, 4);
+    return text;
+}
+
 size_t terminal_width() {
     winsize size = {};
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
@@ -52,20 +59,18 @@ void Progress::start(const std::string& model, int64_t epoch, int64_t of) {
     epoch_start = Clock::now();
 }
 
-void Progress::step(int64_t n, double loss) {
+void Progress::step(int64_t n, const Values& values) {
     n_in_epoch += n;
     n_seen += n;
     if (!has_bar || seconds_since(last_drawn) < kRedraw_s) return;
     last_drawn = Clock::now();
-    draw(loss);
+    draw(values);
 }
 
 void Progress::done(const Values& values) {
     if (is_quiet) return;
     clear();
-    std::string line = title;
-    for (const auto& [name, value] : values) line += "  " + name + " " + fixed(value, 4);
-    std::fprintf(stderr, "%s  %s\n", line.c_str(), speed_and_eta().c_str());
+    std::fprintf(stderr, "%s%s  %s\n", title.c_str(), listed(values).c_str(), speed_and_eta().c_str());
 }
 
 std::string Progress::speed_and_eta() const {
@@ -75,11 +80,11 @@ std::string Progress::speed_and_eta() const {
     return fixed(speed, 0) + " " + unit + "/s  ETA " + duration(left_s);
 }
 
-void Progress::draw(double loss) {
+void Progress::draw(const Values& values) {
     const int64_t filled = std::min(n_in_epoch, n_samples) * kBarWidth / std::max<int64_t>(n_samples, 1);
     std::string bar(static_cast<size_t>(filled), '=');
     bar.resize(kBarWidth, ' ');
-    std::string line = title + "  [" + bar + "]  loss " + fixed(loss, 4) + "  " + speed_and_eta();
+    std::string line = title + "  [" + bar + "]" + listed(values) + "  " + speed_and_eta();
     line.resize(std::min(line.size(), terminal_width() - 1));  // a wrapped line could not be redrawn
     const size_t start = line.find('['), end = line.find(']');
     if (has_colour() && end != std::string::npos) {

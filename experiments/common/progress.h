@@ -26,8 +26,9 @@ public:
     void skip(int64_t n) { n_total -= n; }
     /// An epoch begins: epoch 3 of 10 of the model "relative-0".
     void start(const std::string& model, int64_t epoch, int64_t of);
-    /// n more samples were trained on. Redraws at most ten times a second, so it may be called after every batch.
-    void step(int64_t n, double loss);
+    /// n more samples were trained on; `values` say how it goes. Redraws at most ten times a second, so it may be
+    /// called after every batch.
+    void step(int64_t n, const Values& values);
     /// The epoch is over: prints its line, with these values.
     void done(const Values& values);
 
@@ -35,7 +36,7 @@ private:
     using Clock = std::chrono::steady_clock;
 
     std::string speed_and_eta() const;
-    void draw(double loss);
+    void draw(const Values& values);
     void clear();
 
     bool is_quiet, has_bar, is_drawn = false;

@@ -48,10 +48,15 @@ void Training::count(int64_t n, const std::vector<double>& values) {
     batch++;
 }
 
-Values Training::end_epoch(const Values& scores) {
+Values Training::means() const {
     Values row;
     for (size_t i = 0; i < measured.size(); i++)
         row.emplace_back(measured[i], double(sums.data()[i]) / double(n_samples));
+    return row;
+}
+
+Values Training::end_epoch(const Values& scores) {
+    Values row = means();
     row.insert(row.end(), scores.begin(), scores.end());
     epoch++;
     batch = n_samples = 0;

@@ -39,6 +39,9 @@ public:
     /// Returns the row.
     Values end_epoch(const Values& scores);
 
+    /// What count() was told in this epoch so far: the means over its samples.
+    Values means() const;
+
     void save();
     /// Saves, and throws Interrupted.
     [[noreturn]] void save_and_stop();
