@@ -1,8 +1,8 @@
 // The three products of a convolution on NHWC images: forward, gradient of the input, gradient of the weights.
 //
 // A convolution is a linear layer on patches: y[p, O] = patch[p, kh kw C] w[O, kh kw C]^T for every output pixel p.
-// conv.cpp does exactly that, patches of a few images at a time so that they stay in cache, and chooses by shape which
-// side's patches to make. Faster algorithms for special shapes belong behind these three functions.
+// conv.cpp does exactly that, patches of a few images at a time so that they stay in cache. For 3 x 3 kernels of stride
+// 1 there is a faster way, winograd.h. choose_algorithm in conv.cpp is the table of which shape goes which way.
 // conv_transpose2d uses the same three: its forward pass is conv_input_grad.
 #pragma once
 #include <functional>

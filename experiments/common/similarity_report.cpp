@@ -158,7 +158,7 @@ namespace {
 
 Table similarity_table(const std::vector<Similarities>& all) {
     Table table("How alike are the embeddings of different networks? Means over pairs",
-                {"measure", "networks", "null: permuted", "null: untrained", "pairs beyond", "and"}, 3);
+                {"measure", "networks", "null: permuted", "null: untrained", "beyond permuted", "beyond untrained"}, 3);
     for (const Similarities& s : all) {
         const auto n = s.pairs_above_nulls();
         const std::string of = " of " + std::to_string(n.pairs);
@@ -166,8 +166,8 @@ Table similarity_table(const std::vector<Similarities>& all) {
                    std::to_string(n.above_permuted) + of, std::to_string(n.above_untrained) + of});
     }
     table.note(
-        "Nulls: the other network's images in another order; an untrained network in its place. Pairs beyond: "
-        "those that are more alike than any pair of the first null, and of the second.");
+        "Nulls: the other network's images in another order; an untrained network in its place. Beyond: pairs "
+        "that are more alike than any pair of that null.");
     return table;
 }
 
@@ -258,9 +258,10 @@ std::filesystem::path draw_curves(const Run& run) {
     const auto panel = [&](const char* title, const char* column, const char* unit) {
         return Panel{title, "epoch", unit, run.curves(column)};
     };
-    return line_chart(run.figure("curves.svg"),
-                      {panel("training loss", "train_loss", "nats"), panel("test loss", "test_loss", "nats"),
-                       panel("top 1", "test_top1", "share"), panel("top 5", "test_top5", "share")});
+    return line_chart(
+        run.figure("curves.svg"),
+        {panel("training loss", "train_loss", "nats"), panel("test loss", "test_loss", "nats"),
+         panel("test images, top 1", "test_top1", "share"), panel("test images, top 5", "test_top5", "share")});
 }
 
 Table network_table(const std::vector<Network>& networks, const ImageSet& data, bool are_snapshots) {
@@ -345,8 +346,9 @@ void report_similarity(const Run& run, const ImageSet& data, const Anchors& anch
     report
         .add_figure(draw_similarities(run, all, names),
                     "Every network with every other: first as it is, then seen from the anchors, then by linear CKA.")
-        .add_figure(draw_correlation(run, all, names, accuracies),
-                    "Accuracy against relative similarity to the best network, which is 1 like itself.");
+        .add_figure(
+            draw_correlation(run, all, names, accuracies),
+            "Accuracy against relative similarity to the best network, which is equal to itself and not counted.");
     for (size_t t = 1; t + 1 < tables.size(); t++) report.add(tables[t]);
     report
         .add_figure(draw_curves(run),
