@@ -11,7 +11,6 @@
 // and 0.20; absolute cosine 0.09, which is its null; relative 0.96 against nulls of 0.86 and 0.93, and with the mean
 // subtracted 0.71 against 0.01 and 0.39.
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "data/augment.h"
 #include "data/prefetch.h"

@@ -139,11 +139,9 @@ TEST_CASE("a saved model is opened with the anchors of its run, and with no othe
     write_text("a/anchors.json", text);
     CHECK_ERROR(open_model(a.file(0)), DataError, "was trained with other anchors");
     SavedModel other = model;
-    for (const int32_t bad : {70000, 1 << 30}) {
-        other.anchors.ids[3] = bad;
-        CHECK_ERROR(load_data_of(other, a.config), DataError,
-                    "image " + std::to_string(bad) + " is not in the training split");
-    }
+    other.anchors.ids[3] = 1 << 30;
+    CHECK_ERROR(load_data_of(other, a.config), DataError, "image 1073741824 is not in the training split");
+    other.anchors = model.anchors;
     other.anchors.hash = "0123456789abcdef";
     CHECK_ERROR(load_data_of(other, a.config), DataError,
                 "were chosen from synthetic with hash 0123456789abcdef; what is here is");
