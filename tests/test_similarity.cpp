@@ -446,42 +446,6 @@ TEST_CASE("measures of similarity: the same bytes for any number of threads", "[
     for (const std::vector<double>& v : values) CHECK(v == values[0]);
 }
 
-TEST_CASE("products, eigenvectors and singular values in float64", "[linalg][similarity]") {
-    Matrix64 a(300, 140), b(300, 150), c(140, 150);
-    for (size_t i = 0; i < a.values.size(); i++) a.values[i] = double(Random{11, 1}.normal(i));
-    for (size_t i = 0; i < b.values.size(); i++) b.values[i] = double(Random{11, 2}.normal(i));
-    std::fill(c.values.begin(), c.values.end(), 1.0);
-    add_product(a, Op::transposed, b, Op::plain, c);
-    for (const auto& [i, j] : {std::pair<int64_t, int64_t>{0, 0}, {69, 74}, {70, 75}, {139, 149}, {3, 140}}) {
-        double sum = 1;
-        for (int64_t n = 0; n < 300; n++) sum += a.at(n, i) * b.at(n, j);
-        CHECK(c.at(i, j) == Approx(sum).margin(1e-12));
-    }
-    Matrix64 again(140, 150);
-    std::fill(again.values.begin(), again.values.end(), 1.0);
-    add_product(a.transposed(), Op::plain, b.transposed(), Op::transposed, again);
-    for (size_t i = 0; i < c.values.size(); i++) REQUIRE(again.values[i] == Approx(c.values[i]).margin(1e-12));
-
-    // [2 1; 1 2] has 3 along (1, 1) and 1 along (1, -1); [3 0; 4 0; 0 2] has 5 and 2.
-    Matrix64 symmetric(2, 2), tall(3, 2);
-    symmetric.values = {2, 1, 1, 2}, tall.values = {3, 0, 4, 0, 0, 2};
-    const Eigen64 e = eigen_symmetric(symmetric);
-    CHECK((e.values[0] == Approx(3).epsilon(1e-15) && e.values[1] == Approx(1).epsilon(1e-15)));
-    CHECK(e.vectors.at(0, 0) == Approx(std::sqrt(0.5)).epsilon(1e-15));
-    CHECK(e.vectors.at(1, 0) == Approx(-e.vectors.at(1, 1)).epsilon(1e-15));
-    for (const Matrix64& m : {tall, tall.transposed()}) {
-        const std::vector<double> values = singular_values(m);
-        REQUIRE(values.size() == 2);
-        CHECK((values[0] == Approx(5).epsilon(1e-15) && values[1] == Approx(2).epsilon(1e-15)));
-    }
-    CHECK(singular_values(Matrix64(0, 3)).empty());
-    CHECK_ERROR(add_product(a, Op::plain, b, Op::plain, c), ShapeError, "a [300, 140], b [300, 150], c [140, 150]");
-    CHECK_ERROR(eigen_symmetric(tall), ShapeError, "eigen_symmetric: a [3, 2]; want [D, D]");
-    symmetric.values[1] = std::numeric_limits<double>::infinity();
-    CHECK_ERROR(eigen_symmetric(symmetric), NonFiniteError, "eigen_symmetric: a [2, 2] holds NaN");
-    CHECK_ERROR(singular_values(symmetric), NonFiniteError, "singular_values: a [2, 2] holds NaN");
-}
-
 // ---- two lists ------------------------------------------------------------------------------------------------------
 
 TEST_CASE("pearson and spearman: by hand, ties, lines", "[nn][similarity]") {

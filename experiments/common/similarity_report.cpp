@@ -205,8 +205,8 @@ std::vector<std::string> conclusions(const std::vector<Similarities>& all) {
                         ", that of two different images " + fixed(absolute.mean_permuted(), 3) + ". ";
     first += std::abs(excess) < 0.05
                  ? "Without its null it is about 0 (" + fixed(excess, 3) +
-                       "): the coordinates of networks that were trained apart have nothing to do with each other, "
-                       "however good they are. What is left is that a ReLU gives no negative numbers."
+                       "): the coordinates of the networks have nothing to do with each other, however good they "
+                       "are. What is left is that a ReLU gives no negative numbers."
                  : "The difference, " + fixed(excess, 3) + ", is what the coordinates themselves have in common.";
     std::vector<std::string> sentences = {first};
     for (const char* key : {"relative", "relative_centered"}) {

@@ -31,7 +31,7 @@ struct Measure {
     bool is_distance;   ///< 0 for equal spaces and large for unlike ones, and not the other way round
     double (*of)(const LatentSpace& a, const LatentSpace& b);
 };
-/// absolute, relative, relative_centered, cka, and then svcca, procrustes, neighbours.
+/// absolute, relative, relative_centered, cka, svcca, neighbours, procrustes.
 const std::vector<Measure>& measures();
 
 /// A measure over n spaces.

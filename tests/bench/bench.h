@@ -38,6 +38,7 @@ void bench_ae();       ///< a step of the relative auto-encoder of experiments/a
 void bench_convnet();  ///< a step of the classifier of experiments/latent_similarity.cpp
 void bench_cnn();      ///< a step of a larger one, with twice the channels
 void bench_vectors();  ///< reading word vectors, beside gensim where word_vectors_peer.py calls it
-void print_losses();   ///< the first losses of mlp and ae, whose weights come from a formula: a peer must have the same
+void print_losses();   ///< the first losses of mlp, ae and convnet, whose weights come from a formula: a peer must have
+                       ///< the same
 
 }  // namespace koine::bench
