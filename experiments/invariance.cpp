@@ -160,8 +160,8 @@ Table table_of(const std::vector<Effect>& effects, const std::array<double, 2>& 
     return table;
 }
 
-Json json_of(const std::vector<Effect>& effects) {
-    Json list = Json::array();
+OrderedJson json_of(const std::vector<Effect>& effects) {
+    OrderedJson list = OrderedJson::array();
     for (const Effect& e : effects) {
         list.push_back({{"name", e.map},
                         {"absolute", e.absolute.distance},

@@ -145,8 +145,8 @@ void add_rows(Table& table, const std::string& codes, const Scores& scores) {
     }
 }
 
-Json json_of(const Scores& scores) {
-    Json json;
+OrderedJson json_of(const Scores& scores) {
+    OrderedJson json;
     for (const auto& [direction, all] : scores) {
         for (const Column& c : kColumns) {
             const MeanAndDeviation m = over_seeds(all, c.score);
@@ -159,7 +159,7 @@ Json json_of(const Scores& scores) {
 
 /// All rows of the table, and their numbers in `metrics`.
 Table compare_spaces(const WordPair& pair, const Spaces& plain, const Spaces& without_mean,
-                     const std::vector<Draw>& draws, const Config& config, Json& metrics) {
+                     const std::vector<Draw>& draws, const Config& config, OrderedJson& metrics) {
     Table table("Each of " + std::to_string(draws[0].words.size()) +
                     " words of one space looked up in the other, by cosine, K = " + std::to_string(config.k),
                 {"codes", "direction", "Jaccard", "MRR", "cosine", "top 1", "top K"});
@@ -183,7 +183,7 @@ Table compare_spaces(const WordPair& pair, const Spaces& plain, const Spaces& wi
         const std::string suffix = is_one_of_many ? ", " + strategy : "";
         add_rows(table, "relative" + suffix, relative);
         add_rows(table, "relative, centred" + suffix, relative_centered);
-        Json& place = is_one_of_many ? metrics["strategies"][strategy] : metrics;
+        OrderedJson& place = is_one_of_many ? metrics["strategies"][strategy] : metrics;
         place["relative"] = json_of(relative);
         place["relative_centered"] = json_of(relative_centered);
     }
@@ -205,7 +205,8 @@ int main(int argc, char** argv) {
             const uint64_t seed = 2 * uint64_t(config.seed + i);  // even ones for anchors, odd ones for words
             draws.push_back({seed, uniform_anchors(pair.size(), n, seed + 1)});
         }
-        Json metrics = {{"common_words", pair.size()}, {"words", n}, {"anchors", config.n_anchors}, {"k", config.k}};
+        OrderedJson metrics = {
+            {"common_words", pair.size()}, {"words", n}, {"anchors", config.n_anchors}, {"k", config.k}};
         const Table numbers = compare_spaces(pair, plain, without_mean, draws, config, metrics);
         metrics["seconds"] = run.seconds();
 

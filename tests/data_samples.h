@@ -77,6 +77,17 @@ struct LengthField {
     bool is_big_endian;
 };
 
+/// The call throws a DataError of this kind whose text mentions `part`.
+inline void check_refused(const std::function<void()>& call, const std::string& kind, const std::string& part) {
+    try {
+        call();
+        FAIL_CHECK("nothing was thrown; expected " << kind << " mentioning: " << part);
+    } catch (const DataError& error) {
+        CHECK(error.kind == kind);
+        CHECK(mentions(error.what(), part));
+    }
+}
+
 /// The generic sweep (catalogue of bad inputs, "Generic sweep per valid sample"): every cut, every bit of the first
 /// `header` bytes flipped, every length field at its extremes, one byte too many. `parse` must return or throw a
 /// DataError, nothing else; it must refuse every cut when `refuses_cuts`. Returns how many inputs were refused.

@@ -49,15 +49,4 @@ inline Bytes tar_member(const std::string& name, const Bytes& contents, char typ
 
 inline Bytes tar_end() { return Bytes(1024); }
 
-/// The call throws a DataError of this kind whose text mentions `part`.
-inline void check_refused(const std::function<void()>& call, const std::string& kind, const std::string& part) {
-    try {
-        call();
-        FAIL_CHECK("nothing was thrown; expected " << kind << " mentioning: " << part);
-    } catch (const DataError& error) {
-        CHECK(error.kind == kind);
-        CHECK(mentions(error.what(), part));
-    }
-}
-
 }  // namespace koine::testing

@@ -142,7 +142,7 @@ TEST_CASE("KOINE_OFFLINE is --offline", "[experiments]") {
 TEST_CASE("settings() holds every switch under its name", "[experiments]") {
     ToyConfig config;
     REQUIRE(parse_words(config, {"--lr", "0.25", "--full"}));
-    const Json json = settings(config);
+    const OrderedJson json = settings(config);
     CHECK(json["experiment"] == "toy");
     CHECK(json["version"] == KOINE_VERSION);
     CHECK(json["lr"] == 0.25);
@@ -177,9 +177,9 @@ TEST_CASE("--resume takes the settings of the run that it goes on with", "[exper
     write_text("runs/toy/latest/config.json", R"({"epochs": "many"})");
     CHECK_ERROR(parse_words(config, {"--resume"}), DataError, "config.json: --epochs: expected a whole number >= 1");
     write_text("runs/toy/latest/config.json", R"({"epochs": )");
-    CHECK_ERROR(parse_words(config, {"--resume"}), DataError, "expected one JSON object");
+    CHECK_ERROR(parse_words(config, {"--resume"}), DataError, "is not JSON");
     write_text("runs/toy/latest/config.json", "[1]");
-    CHECK_ERROR(parse_words(config, {"--resume"}), DataError, "expected one JSON object");
+    CHECK_ERROR(parse_words(config, {"--resume"}), DataError, "expected an object");
 }
 
 TEST_CASE("run_main turns every end into its exit code and one line", "[experiments]") {

@@ -65,11 +65,11 @@ TEST_CASE("--out names the folder, and is refused when it cannot be one", "[expe
 TEST_CASE("config.json and env.json say how and where", "[experiments]") {
     const TemporaryFolder temporary;
     const Run run = open_run({"--lr", "0.5", "--threads", "1"});
-    const Json config = Json::parse(content_of(run.folder() / "config.json"));
+    const OrderedJson config = OrderedJson::parse(content_of(run.folder() / "config.json"));
     CHECK(config["lr"] == 0.5);
     CHECK(config["n-models"] == 2);
     CHECK(config["device"] == "cpu");  // resolved: not "auto"
-    const Json env = Json::parse(content_of(run.folder() / "env.json"));
+    const OrderedJson env = OrderedJson::parse(content_of(run.folder() / "env.json"));
     for (const char* key : {"version", "compiler", "blas", "blas_kernel", "threads", "omp_wait_policy", "device"}) {
         CHECK(env.contains(key));
     }
@@ -189,7 +189,7 @@ TEST_CASE("--resume opens the folder again and refuses other settings by name", 
     CHECK_ERROR(open_run({"--resume"}, on_gpu), UsageError, "device (cpu there, cuda here)");
     CHECK(content_of(folder / "config.json") == config);
 
-    Json older = Json::parse(config);
+    OrderedJson older = OrderedJson::parse(config);
     older["version"] = "0.0.1";
     older.erase("n-models");
     write_text(folder / "config.json", older.dump());
@@ -200,7 +200,7 @@ TEST_CASE("--resume opens the folder again and refuses other settings by name", 
 TEST_CASE("a run resumed with another BLAS kernel says so", "[experiments]") {
     const TemporaryFolder temporary;
     const fs::path folder = open_run({}).folder();
-    Json env = Json::parse(content_of(folder / "env.json"));
+    OrderedJson env = OrderedJson::parse(content_of(folder / "env.json"));
     {
         const Capture errors(2);
         open_run({"--resume", "--threads", "1"});
@@ -216,14 +216,14 @@ TEST_CASE("a run resumed with another BLAS kernel says so", "[experiments]") {
 TEST_CASE("finish() writes metrics and report, and prints the tables or the metrics", "[experiments]") {
     const TemporaryFolder temporary;
     // The name is not UTF-8: its last byte is replaced, nothing is thrown.
-    const Json metrics = {{"relative", {{"mse", {0.5, 0.25}}}}, {"name", "caf\xe9"}};
+    const OrderedJson metrics = {{"relative", {{"mse", {0.5, 0.25}}}}, {"name", "caf\xe9"}};
     const Table table = Table("Errors", {"kind", "mse"}).add({"relative", 0.5});
     {
         const Run run = open_run({});
         const Capture output(1);
         run.finish(metrics, {table, table}, Report("toy", "a toy"));
         CHECK(output.text() == table.text() + "\n" + table.text());
-        CHECK(Json::parse(content_of(run.folder() / "metrics.json"))["relative"]["mse"][1] == 0.25);
+        CHECK(OrderedJson::parse(content_of(run.folder() / "metrics.json"))["relative"]["mse"][1] == 0.25);
         const std::string html = content_of(run.folder() / "report.html");
         CHECK(mentions(html, "<dt>batch-size</dt><dd>128</dd>"));
         CHECK(mentions(html, "<dt>blas_kernel</dt>"));
@@ -233,6 +233,6 @@ TEST_CASE("finish() writes metrics and report, and prints the tables or the metr
     run.finish(metrics, {table}, Report("toy", "a toy"));
     CHECK(output.text() == content_of(run.folder() / "metrics.json"));
     run.write_json("anchors.json", {{"ids", {1, 2}}});
-    CHECK(Json::parse(content_of(run.folder() / "anchors.json"))["ids"][1] == 2);
+    CHECK(OrderedJson::parse(content_of(run.folder() / "anchors.json"))["ids"][1] == 2);
     CHECK_FALSE(has_temporaries("runs"));
 }

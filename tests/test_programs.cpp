@@ -78,8 +78,8 @@ Outcome stitch(const std::string& a, const std::string& b, const std::vector<std
 // Not with CHECK(a == b), which would print the bytes.
 bool are_equal(const fs::path& a, const fs::path& b) { return content_of(a) == content_of(b); }
 
-Json metrics_of(const std::string& folder) {
-    Json metrics = Json::parse(content_of(folder + "/metrics.json"));
+OrderedJson metrics_of(const std::string& folder) {
+    OrderedJson metrics = OrderedJson::parse(content_of(folder + "/metrics.json"));
     metrics.erase("seconds");
     return metrics;
 }
@@ -97,7 +97,7 @@ TEST_CASE("both image experiments leave what their contract says", "[programs]")
             REQUIRE(outcome.code == 0);
             CHECK(outcome.err.empty());
             CHECK(mentions(outcome.out, "Protocol " + protocol));
-            const Json metrics = metrics_of(out);
+            const OrderedJson metrics = metrics_of(out);
             CHECK(metrics["dataset"]["train"] == (protocol == "paper" ? 54 : 60));
             CHECK(metrics["anchors"]["count"] == 20);
             for (const char* kind : {"absolute", "relative"}) {
@@ -128,7 +128,7 @@ TEST_CASE("N models: an N x N matrix, with the mean and deviation of what is off
     const TemporaryFolder temporary;
     const Outcome outcome = run("ae_stitch", small("run", {"--n-models", "3", "--quiet"}));
     REQUIRE(outcome.code == 0);
-    const Json mse = metrics_of("run")["relative"]["mse"], stitched = metrics_of("run")["relative"]["stitched"];
+    const OrderedJson mse = metrics_of("run")["relative"]["mse"], stitched = metrics_of("run")["relative"]["stitched"];
     REQUIRE(mse.size() == 3);
     double mean = 0, squares = 0;
     for (size_t i = 0; i < 3; i++) {
@@ -260,7 +260,7 @@ TEST_CASE("latent_similarity leaves what its contract says", "[programs][similar
     INFO(outcome.err);
     REQUIRE(outcome.code == 0);
     CHECK(outcome.err.empty());
-    const Json metrics = metrics_of("run");
+    const OrderedJson metrics = metrics_of("run");
     REQUIRE(metrics["models"].size() == 3);
     CHECK(metrics["models"][0]["epochs"] == 1);
     CHECK(metrics["models"][2]["name"] == "2-epochs-2");
@@ -296,7 +296,7 @@ TEST_CASE("latent_similarity: snapshots are states of one network, and said to b
     INFO(outcome.err);
     REQUIRE(outcome.code == 0);
     CHECK(mentions(outcome.out, "A short cut (--snapshots)"));
-    const Json models = metrics_of("run")["models"];
+    const OrderedJson models = metrics_of("run")["models"];
     // The rows of the one network that was trained, in the order of --models.
     const std::string log = content_of("run/train.csv");
     for (const auto& [model, epoch] : {std::pair(0, "3"), std::pair(1, "1")}) {
@@ -360,13 +360,13 @@ TEST_CASE("word_embeddings and words on made-up words", "[programs][words]") {
                                 "--anchor-strategy", "all", "--projection", "tsne", "--out", "run", "--quiet"});
     INFO(outcome.err);
     REQUIRE(outcome.code == 0);
-    const Json metrics = metrics_of("run");
+    const OrderedJson metrics = metrics_of("run");
     CHECK(metrics["anchors"] == 50);
     CHECK(metrics["k"] == 10);
     CHECK(double(metrics["absolute"]["a_to_b"]["mrr"]) < 0.1);
     CHECK(metrics["absolute"]["a_to_a"]["mrr"] == 1.0);
     for (const char* strategy : {"uniform", "top-frequency", "farthest-point", "k-means"}) {
-        const Json& scores = metrics["strategies"][strategy];
+        const OrderedJson& scores = metrics["strategies"][strategy];
         CHECK(double(scores["relative"]["a_to_b"]["mrr"]) > 0.9);
         CHECK(double(scores["relative_centered"]["b_to_a"]["mrr"]) > 0.9);
         CHECK(scores["relative"]["b_to_b"]["jaccard"] == 1.0);

@@ -58,7 +58,7 @@ Device choose_device(const Flags& flags) {
         "--device cpu");
 }
 
-Json environment(const Flags& flags, const RunInfo& info) {
+OrderedJson environment(const Flags& flags, const RunInfo& info) {
     const char* wait_policy = std::getenv("OMP_WAIT_POLICY");
     return {{"version", KOINE_VERSION},      {"compiler", compiler()},
             {"vector_unit", vector_unit()},  {"real", sizeof(real) == sizeof(float) ? "float" : "double"},

@@ -23,7 +23,7 @@ struct RunInfo {
 Device choose_device(const Flags& flags);
 
 /// Version, compiler, vector unit, BLAS and its kernel, threads, OpenMP wait policy, device. No name of the machine.
-Json environment(const Flags& flags, const RunInfo& info);
+OrderedJson environment(const Flags& flags, const RunInfo& info);
 
 /// `koine 0.1.0  ae_stitch  data=mnist(4500/500)  device=cpu (2 threads, OpenBLAS 0.3.21 Cooperlake)  seed=0
 /// protocol=report`, in one line, and `preset quick: 4500 of 60000 images, 10 epochs`.

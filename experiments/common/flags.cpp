@@ -10,7 +10,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "data/bytes.h"
+#include "data/json.h"
 #include "experiments/common/text.h"
 #include "nn/names.h"
 
@@ -85,10 +85,10 @@ std::string help(const Flags& flags, const std::vector<Switch>& switches) {
 
 // The defaults of a resumed run are the settings of that run.
 void take_settings(const std::string& folder, const std::vector<Switch>& switches) {
-    const Json saved = read_settings(folder);
+    const OrderedJson saved = read_settings(folder);
     for (const Switch& s : switches) {
         if (!s.changes_results || !saved.contains(s.name)) continue;
-        const Json& value = saved[s.name];
+        const OrderedJson& value = saved[s.name];
         try {
             s.assign(value.is_string() ? value.get<std::string>() : value.dump());
         } catch (const UsageError& error) {
@@ -206,22 +206,17 @@ bool parse(Flags& flags, int argc, const char* const* argv) {
     return true;
 }
 
-Json settings(Flags& flags) {
-    Json json = {{"experiment", flags.name}, {"version", KOINE_VERSION}};
+OrderedJson settings(Flags& flags) {
+    OrderedJson json = {{"experiment", flags.name}, {"version", KOINE_VERSION}};
     for (const Switch& s : flags.switches()) std::visit([&](const auto* value) { json[s.name] = *value; }, s.value);
     return json;
 }
 
-Json read_json(const std::string& path) {
-    const Json json = Json::parse(read_text(path), nullptr, false);
-    if (!json.is_object()) throw DataError("SYNTAX", path, "", "expected one JSON object");
-    return json;
-}
-
-Json read_settings(const std::string& folder) {
+OrderedJson read_settings(const std::string& folder) {
     const std::string path = folder + "/config.json";
     if (!std::filesystem::exists(path)) throw UsageError("--resume: no run in " + folder + " (no config.json)");
-    return read_json(path);
+    const Json json = read_json(path);
+    return JsonObject(json, path).json();
 }
 
 }  // namespace koine

@@ -16,7 +16,7 @@
 namespace koine {
 
 /// JSON whose keys keep the order in which they were written.
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 /// A command line that cannot be run: exit code 2.
 struct UsageError : Error {
@@ -77,12 +77,9 @@ struct Flags {
 bool parse(Flags& flags, int argc, const char* const* argv);
 
 /// Every switch and its value, and the program and its version: the content of config.json.
-Json settings(Flags& flags);
-
-/// The one object of a JSON file. Throws DataError: IO, SYNTAX.
-Json read_json(const std::string& path);
+OrderedJson settings(Flags& flags);
 
 /// Reads the config.json of a run folder. Throws UsageError when there is none, DataError when it is damaged.
-Json read_settings(const std::string& folder);
+OrderedJson read_settings(const std::string& folder);
 
 }  // namespace koine

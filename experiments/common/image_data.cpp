@@ -8,6 +8,7 @@
 
 #include "data/batches.h"
 #include "data/fnv.h"
+#include "data/json.h"
 #include "nn/evaluate.h"
 #include "nn/relative.h"
 
@@ -65,7 +66,8 @@ std::string Anchors::fingerprint() const {
 
 Anchors read_anchors(const std::filesystem::path& path) {
     if (!std::filesystem::exists(path)) throw DataError("MISSING", path.string(), "", "there is no such file");
-    const Json json = read_json(path.string());
+    const Json json = read_json(path);
+    const JsonObject object(json, path.string());
     const auto whole = [&](const Json& value, uint64_t max) {
         if (value.is_number_unsigned() && value.get<uint64_t>() <= max) return value.get<uint64_t>();
         throw DataError("VALUE", path.string(), "",

@@ -25,11 +25,13 @@ std::string date_and_time() {
     return text;
 }
 
-std::string dumped(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
+std::string dumped(const OrderedJson& json) {
+    return json.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
+}
 
-std::string plain(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
+std::string plain(const OrderedJson& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
 
-std::vector<std::pair<std::string, std::string>> pairs_of(const Json& json) {
+std::vector<std::pair<std::string, std::string>> pairs_of(const OrderedJson& json) {
     std::vector<std::pair<std::string, std::string>> pairs;
     for (const auto& [key, value] : json.items()) pairs.emplace_back(key, plain(value));
     return pairs;
@@ -79,14 +81,14 @@ void link_latest(const fs::path& folder, const std::string& name) {
 }
 
 // Throws UsageError naming every setting that differs between a run and its continuation.
-void check_same(const Json& then, const Json& now, Flags& flags, const fs::path& folder) {
+void check_same(const OrderedJson& then, const OrderedJson& now, Flags& flags, const fs::path& folder) {
     std::vector<std::string> keys = {"experiment", "version"};
     for (const Switch& s : flags.switches()) {
         if (s.changes_results) keys.push_back(s.name);
     }
     std::string differences;
     for (const std::string& key : keys) {
-        const Json before = then.contains(key) ? then[key] : Json("absent"), after = now[key];
+        const OrderedJson before = then.contains(key) ? then[key] : OrderedJson("absent"), after = now[key];
         if (before == after) continue;
         if (!differences.empty()) differences += ", ";
         differences += key + " (" + plain(before) + " there, " + plain(after) + " here)";
@@ -97,8 +99,8 @@ void check_same(const Json& then, const Json& now, Flags& flags, const fs::path&
 }
 
 // Another compiler or BLAS kernel rounds differently: allowed, but not in silence.
-void note_other_environment(const fs::path& path, const Json& now) {
-    const Json then = Json::parse(read_text(path), nullptr, false);
+void note_other_environment(const fs::path& path, const OrderedJson& now) {
+    const OrderedJson then = OrderedJson::parse(read_text(path), nullptr, false);
     for (const auto& [key, value] : now.items()) {
         const bool is_harmless = key == "threads" || key == "omp_wait_policy";
         if (is_harmless || !then.is_object() || (then.contains(key) && then[key] == value)) continue;
@@ -107,7 +109,7 @@ void note_other_environment(const fs::path& path, const Json& now) {
 }
 
 // The folder of this run, with its config.json and env.json in it.
-fs::path open_folder(Flags& flags, const Json& config, const Json& env) {
+fs::path open_folder(Flags& flags, const OrderedJson& config, const OrderedJson& env) {
     const bool is_resumed = !flags.resume.empty();
     const fs::path folder = is_resumed ? find_folder(flags.resume) : make_folder(flags);
     if (is_resumed) {
@@ -121,8 +123,8 @@ fs::path open_folder(Flags& flags, const Json& config, const Json& env) {
     return folder;
 }
 
-Json resolved_settings(Flags& flags, const RunInfo& info) {
-    Json json = settings(flags);
+OrderedJson resolved_settings(Flags& flags, const RunInfo& info) {
+    OrderedJson json = settings(flags);
     json["device"] = info.device;  // what auto came to: the other device would round differently
     return json;
 }
@@ -140,11 +142,11 @@ Run::Run(Flags& flags, const RunInfo& info)
     if (!is_quiet) std::fputs(first_lines(flags, info).c_str(), stderr);
 }
 
-void Run::write_json(const std::string& name, const Json& json) const { write_file(where / name, dumped(json)); }
+void Run::write_json(const std::string& name, const OrderedJson& json) const { write_file(where / name, dumped(json)); }
 
 double Run::seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); }
 
-void Run::finish(const Json& metrics, const std::vector<Table>& tables, Report report) const {
+void Run::finish(const OrderedJson& metrics, const std::vector<Table>& tables, Report report) const {
     write_json("metrics.json", metrics);
     report.add_details("Settings", config).add_details("Environment", env).write(where / "report.html");
     if (is_json) {

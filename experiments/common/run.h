@@ -37,13 +37,13 @@ public:
     std::vector<Series> curves(const std::string& column) const { return train_log.curves(column); }
 
     /// Writes one of the folder's JSON files, such as anchors.json. Throws DataError(IO).
-    void write_json(const std::string& name, const Json& json) const;
+    void write_json(const std::string& name, const OrderedJson& json) const;
     /// Seconds since this process began the run.
     double seconds() const;
 
     /// Writes metrics.json and report.html, the report completed with settings and environment, and prints the tables
     /// on stdout, or with --json the metrics.
-    void finish(const Json& metrics, const std::vector<Table>& tables, Report report) const;
+    void finish(const OrderedJson& metrics, const std::vector<Table>& tables, Report report) const;
 
 private:
     using Pairs = std::vector<std::pair<std::string, std::string>>;

@@ -294,9 +294,9 @@ Table correlation_table(const std::vector<Similarities>& all, const std::vector<
     return table;
 }
 
-Json metrics_of(const std::vector<Network>& networks, const std::vector<Similarities>& all,
-                const std::vector<double>& accuracies) {
-    Json json;
+OrderedJson metrics_of(const std::vector<Network>& networks, const std::vector<Similarities>& all,
+                       const std::vector<double>& accuracies) {
+    OrderedJson json;
     for (const Network& n : networks) {
         json["models"].push_back({{"name", n.space.name},
                                   {"epochs", n.n_epochs},
@@ -357,7 +357,7 @@ void report_similarity(const Run& run, const ImageSet& data, const Anchors& anch
         .add_figure(examples, "Training images, and how the first epochs show them.");
     report.add_heading("The measures");
     for (const Measure& m : measures()) report.add_text(m.title + ": " + m.about + ".");
-    Json metrics = {
+    OrderedJson metrics = {
         {"dataset",
          {{"name", data.name}, {"train", data.train.size()}, {"test", data.test.size()}, {"hash", data.hash}}},
         {"anchors", {{"count", anchors.ids.size()}, {"strategy", anchors.strategy}}},

@@ -13,14 +13,14 @@ namespace {
 
 // ---- numbers ------------------------------------------------------------------------------------------------------
 
-Json json_of(const MeanAndDeviation& m) { return {{"mean", m.mean}, {"deviation", m.deviation}}; }
+OrderedJson json_of(const MeanAndDeviation& m) { return {{"mean", m.mean}, {"deviation", m.deviation}}; }
 
-Json metrics_of(const Stitching& s) {
-    Json json = {{"mse", s.matrix(&ImageScores::mse)},
-                 {"psnr", s.matrix(&ImageScores::psnr)},
-                 {"ssim", s.matrix(&ImageScores::ssim)},
-                 {"own", json_of(s.own())},
-                 {"stitched", json_of(s.stitched())}};
+OrderedJson metrics_of(const Stitching& s) {
+    OrderedJson json = {{"mse", s.matrix(&ImageScores::mse)},
+                        {"psnr", s.matrix(&ImageScores::psnr)},
+                        {"ssim", s.matrix(&ImageScores::ssim)},
+                        {"own", json_of(s.own())},
+                        {"stitched", json_of(s.stitched())}};
     if (s.form.is_variational()) {
         json["mse_at_mean"] = s.mse_at_mean;
         json["kl"] = s.kl;
@@ -215,7 +215,7 @@ void report_stitching(const Run& run, const std::string& about, const std::strin
             "codes of two encoders have nothing in common; relative ones nearly coincide.")
         .add_figure(draw_matrices(run, kinds), "Mean squared error of every encoder with every decoder.")
         .add_figure(draw_curves(run, curves), "Learning curves.");
-    Json metrics = {
+    OrderedJson metrics = {
         {"dataset",
          {{"name", data.name}, {"train", data.train.size()}, {"test", data.test.size()}, {"hash", data.hash}}},
         {"anchors", {{"count", anchors.ids.size()}, {"strategy", anchors.strategy}}}};
