@@ -21,6 +21,16 @@ struct Gelu {
     HD real f(real x) const { return x * math::normal_cdf(x); }
     HD real df(real x, real) const { return math::normal_cdf(x) + x * math::normal_pdf(x); }
 };
+// gelu_tanh(x) = x (1 + tanh u) / 2 = x s with s = sigmoid(2u), u = sqrt(2 / pi) (x + 0.044715 x^3); slope s + 2 u' x s
+// (1 - s).
+struct GeluTanh {
+    static constexpr real kScale = real(0.79788456080286535588), kCubic = real(0.044715);
+    HD real f(real x) const { return x * math::sigmoid(2 * kScale * (x + kCubic * x * x * x)); }
+    HD real df(real x, real y) const {
+        const real s = math::sigmoid(2 * kScale * (x + kCubic * x * x * x));
+        return s + 2 * kScale * (1 + 3 * kCubic * x * x) * y * (1 - s);
+    }
+};
 // silu(x) = x s, s = sigmoid(x); slope s + x s (1 - s) = s + y (1 - s).
 struct Silu {
     HD real f(real x) const { return x * math::sigmoid(x); }
@@ -47,6 +57,7 @@ void with_activation(Activation act, F f) {
         case Activation::none: return f(scalar::Identity{});
         case Activation::relu: return f(scalar::Relu{});
         case Activation::gelu: return f(scalar::Gelu{});
+        case Activation::gelu_tanh: return f(scalar::GeluTanh{});
         case Activation::silu: return f(scalar::Silu{});
         case Activation::tanh: return f(scalar::Tanh{});
         case Activation::sigmoid: return f(scalar::Sigmoid{});

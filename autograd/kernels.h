@@ -14,6 +14,8 @@ namespace koine {
 
 /// Throws ValueError for a Var without a value, DeviceError unless all live on one device; both name op.
 void require_same_device(const char* op, std::initializer_list<const Var*> inputs);
+/// Throws ValueError, naming op and the first offender, unless starts rises from 0 to n_rows: see the texts of ops.h.
+void require_starts(const char* op, const std::vector<int64_t>& starts, int64_t n_rows);
 
 // ---- map -----------------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ namespace koine {
 using Axes = std::vector<int>;
 
 /// The activations that linear and conv2d can apply in the same pass as the bias.
-enum class Activation { none, relu, gelu, silu, tanh, sigmoid };
+enum class Activation { none, relu, gelu, gelu_tanh, silu, tanh, sigmoid };
 
 // ---- elementwise: ops_elementwise.cpp --------------------------------------------------------------------------------
 Var add(const Var& a, const Var& b);      ///< a + b
@@ -33,7 +33,9 @@ Var abs(Var x);                         ///< |x|; slope 0 at 0
 Var clamp(Var x, real low, real high);  ///< x limited to [low, high]; slope 1 on the closed interval, 0 outside
 Var relu(Var x);                        ///< max(x, 0); slope 0 at 0
 Var leaky_relu(Var x, real slope = real(0.01));  ///< x for x > 0, else slope x
-Var gelu(Var x);      ///< x Phi(x), exact. Hendrycks & Gimpel 2016, arXiv 1606.08415; = nn.GELU()
+Var gelu(Var x);  ///< x Phi(x), exact. Hendrycks & Gimpel 2016, arXiv 1606.08415; = nn.GELU()
+/// x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2: gelu within 5e-4. Same source; = nn.GELU("tanh")
+Var gelu_tanh(Var x);
 Var silu(Var x);      ///< x sigmoid(x). Elfwing et al. 2018, arXiv 1702.03118
 Var tanh(Var x);      ///< the hyperbolic tangent
 Var sigmoid(Var x);   ///< 1 / (1 + e^-x)
@@ -114,6 +116,8 @@ Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& ru
                bool training, real momentum = real(0.1), real eps = real(1e-5));
 /// y = (x - mean) / sqrt(var + eps) gamma + beta over the last axis of x[*, D]. Ba et al. 2016, arXiv 1607.06450.
 Var layer_norm(const Var& x, const Var& gamma, const Var& beta, real eps = real(1e-5));
+/// layer_norm(x + residual, gamma, beta, eps) in one pass over the rows; x and residual of one shape.
+Var add_layer_norm(const Var& x, const Var& residual, const Var& gamma, const Var& beta, real eps = real(1e-5));
 Var softmax(const Var& x);      ///< over the last axis; a row that is all -infinity gives zeros
 Var log_softmax(const Var& x);  ///< over the last axis
 /// y[*, D] = x / max(|x|, eps) row by row; zero rows stay zero.
@@ -124,6 +128,20 @@ Var cosine_rows(const Var& x, const Var& a);
 /// Zeroes each element with probability p and scales the rest by 1 / (1 - p); element i is decided by rng.uniform(i).
 /// Srivastava et al. 2014. The identity unless training. ValueError unless 0 <= p < 1.
 Var dropout(const Var& x, real p, bool training, Random rng);
+
+// ---- texts: ops_attention.cpp ------------------------------------------------------------------------------------------
+// Tables of tokens: text n is rows [starts[n], starts[n + 1]), none of them for an empty text. ValueError unless starts
+// rises from 0 to the number of rows.
+
+/// y[T, D] = softmax(q k^T / sqrt(D / n_heads)) v, for each text and each of n_heads groups of columns by itself. Row t
+/// of qkv[T, 3D] is q, k and v of token t. training: dropout of the softmax's elements, with probability p_dropout;
+/// that of query i and key j in head h of text n is number (h L + i) L + j of rng, L the text's length, behind those of
+/// the texts before. Vaswani et al. 2017, arXiv 1706.03762, section 3.2. Cost 4 L^2 D flops a text; at most some 64 k
+/// scores are in memory for each thread. ValueError unless 0 <= p_dropout < 1.
+Var attention(const Var& qkv, const std::vector<int64_t>& starts, int64_t n_heads, real p_dropout = 0,
+              bool training = false, Random rng = {});
+/// y[N, D] = the mean of the rows of each text of x[T, D]; zeros for an empty text.
+Var segment_mean(const Var& x, const std::vector<int64_t>& starts);
 
 // ---- losses: ops_loss.cpp: one number, a mean over all elements unless said otherwise ------------------------------------
 Var mse_loss(const Var& y, const Var& target);  ///< mean (y - target)^2
@@ -138,10 +156,10 @@ Var bce_with_logits(const Var& x, const Var& target);
 /// KL(N(mu, e^log_var) || N(0, 1)) of x[N, D]: -1/2 (1 + log_var - mu^2 - e^log_var), summed over D, averaged over N.
 /// Kingma & Welling 2014, arXiv 1312.6114, appendix B.
 Var kl_normal(const Var& mu, const Var& log_var);
-/// -log of the likelihood of one sample of n numbers whose errors are Gaussian, all with the variance that fits the batch
-/// best, which is its mean squared error: n / 2 (1 + log mse), without the constant n / 2 log 2 pi. So a loss needs no
-/// weight between this and kl_normal. Rybkin, Daniilidis & Levine 2021, arXiv 2006.13202, section 4; the loss of the
-/// paper's code. ShapeError unless mse is one number, ValueError unless n >= 1.
+/// -log of the likelihood of one sample of n numbers whose errors are Gaussian, all with the variance that fits the
+/// batch best, which is its mean squared error: n / 2 (1 + log mse), without the constant n / 2 log 2 pi. So a loss
+/// needs no weight between this and kl_normal. Rybkin, Daniilidis & Levine 2021, arXiv 2006.13202, section 4; the loss
+/// of the paper's code. ShapeError unless mse is one number, ValueError unless n >= 1.
 Var calibrated_nll(const Var& mse, int64_t n);
 
 }  // namespace koine

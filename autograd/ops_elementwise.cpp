@@ -145,6 +145,7 @@ Var clamp(Var x, real low, real high) {
 Var relu(Var x) { return map<scalar::Relu>("relu", std::move(x)); }
 Var leaky_relu(Var x, real slope) { return map<LeakyRelu>("leaky_relu", std::move(x), {slope}); }
 Var gelu(Var x) { return map<scalar::Gelu>("gelu", std::move(x)); }
+Var gelu_tanh(Var x) { return map<scalar::GeluTanh>("gelu_tanh", std::move(x)); }
 Var silu(Var x) { return map<scalar::Silu>("silu", std::move(x)); }
 Var tanh(Var x) { return map<scalar::Tanh>("tanh", std::move(x)); }
 Var sigmoid(Var x) { return map<scalar::Sigmoid>("sigmoid", std::move(x)); }

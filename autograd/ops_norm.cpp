@@ -182,7 +182,7 @@ Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& ru
     });
 }
 
-// ---- layer_norm ----------------------------------------------------------------------------------------------------------
+// ---- layer_norm, add_layer_norm ------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -190,12 +190,20 @@ struct LayerNormRow {
     real* y;
     real* stats;  // mean and 1 / sqrt(var + eps) of each row, for the gradient
     const real *x, *gamma, *beta;
+    const real* residual;  // null for layer_norm
+    real* sum;             // x + residual, for the gradient; may be y
     int64_t cols;
     real eps;
     template <class Team>
     HD void operator()(Team t, int64_t row) const {
         const real* in = x + row * cols;
         real* out = y + row * cols;
+        if (residual) {
+            const real *one = in, *other = residual + row * cols;
+            real* total = sum + row * cols;
+            t.each(cols, [=](int64_t i) { total[i] = one[i] + other[i]; });
+            in = total;
+        }
         const real mean = t.sum(cols, [=](int64_t i) { return in[i]; }) / real(cols);
         const real var = t.sum(cols, [=](int64_t i) { return (in[i] - mean) * (in[i] - mean); }) / real(cols);
         const real inv = 1 / math::sqrt(var + eps);
@@ -231,6 +239,17 @@ struct LayerNormTerms {
     }
 };
 
+// The gradients of layer_norm that column sums give: dx.slot(gamma) and dx.slot(gamma + 1).
+void put_affine_grads(const Tensor& dy, const Tensor& x, const Tensor& stats, Grads& dx, int gamma) {
+    if (!dx.wants(gamma) && !dx.wants(gamma + 1)) return;
+    const int64_t rows = stats.shape[0], cols = x.shape[-1];
+    const Tensor sums = Tensor::empty({2, cols}, x.device());
+    column_sums<2>(x.device(), rows, cols, LayerNormTerms{dy.data(), x.data(), stats.data(), cols},
+                   PutBoth{sums.data()}, 4);
+    if (dx.wants(gamma)) for_each(x.device(), cols, PutInto{dx.slot(gamma), sums.data() + cols});
+    if (dx.wants(gamma + 1)) for_each(x.device(), cols, PutInto{dx.slot(gamma + 1), sums.data()});
+}
+
 }  // namespace
 
 Var layer_norm(const Var& x, const Var& gamma, const Var& beta, real eps) {
@@ -239,17 +258,42 @@ Var layer_norm(const Var& x, const Var& gamma, const Var& beta, real eps) {
     const int64_t cols = x.shape()[-1], rows = cols ? x.value.numel() / cols : 0;
     const Tensor in = x.value.contiguous(), g = gamma.value.contiguous(), b = beta.value.contiguous();
     const Tensor y = Tensor::empty(x.shape(), device), stats = Tensor::empty({rows, 2}, device);
-    for_rows(device, rows, cols * 4, LayerNormRow{y.data(), stats.data(), in.data(), g.data(), b.data(), cols, eps});
+    for_rows(device, rows, cols * 4,
+             LayerNormRow{y.data(), stats.data(), in.data(), g.data(), b.data(), nullptr, nullptr, cols, eps});
     return record("layer_norm", y, {&x, &gamma, &beta}, [=](const Tensor& dy, Grads& dx) {
         if (dx.wants(0))
             for_rows(device, rows, cols * 6,
                      LayerNormRowGrad{dx.slot(0), dy.data(), in.data(), g.data(), stats.data(), cols});
-        if (!dx.wants(1) && !dx.wants(2)) return;
-        const Tensor sums = Tensor::empty({2, cols}, device);
-        column_sums<2>(device, rows, cols, LayerNormTerms{dy.data(), in.data(), stats.data(), cols},
-                       PutBoth{sums.data()}, 4);
-        if (dx.wants(1)) for_each(device, cols, PutInto{dx.slot(1), sums.data() + cols});
-        if (dx.wants(2)) for_each(device, cols, PutInto{dx.slot(2), sums.data()});
+        put_affine_grads(dy, in, stats, dx, 1);
+    });
+}
+
+Var add_layer_norm(const Var& x, const Var& residual, const Var& gamma, const Var& beta, real eps) {
+    if (!(x.shape() == residual.shape())) {
+        throw ShapeError("add_layer_norm: x " + x.shape().str() + ", residual " + residual.shape().str() +
+                         "; want equal shapes");
+    }
+    require_affine("add_layer_norm", x, gamma, beta);
+    require_same_device("add_layer_norm", {&x, &residual});
+    const Device device = x.device();
+    const int64_t cols = x.shape()[-1], rows = cols ? x.value.numel() / cols : 0;
+    const Tensor in = x.value.contiguous(), r = residual.value.contiguous(), g = gamma.value.contiguous(),
+                 b = beta.value.contiguous();
+    const Tensor y = Tensor::empty(x.shape(), device), stats = Tensor::empty({rows, 2}, device);
+    // Without a gradient the sum need not outlive its row: it lies where y will.
+    const Tensor sum = should_record({&x, &residual, &gamma, &beta}) ? Tensor::empty(x.shape(), device) : y;
+    for_rows(device, rows, cols * 5,
+             LayerNormRow{y.data(), stats.data(), in.data(), g.data(), b.data(), r.data(), sum.data(), cols, eps});
+    return record("add_layer_norm", y, {&x, &residual, &gamma, &beta}, [=](const Tensor& dy, Grads& dx) {
+        if (dx.wants(0) || dx.wants(1)) {
+            // One gradient for two inputs: the first copies it, the second may keep it.
+            const Tensor dsum = Tensor::empty(dy.shape, device);
+            for_rows(device, rows, cols * 6,
+                     LayerNormRowGrad{{dsum.data(), 0}, dy.data(), sum.data(), g.data(), stats.data(), cols});
+            if (dx.wants(0)) dx.add(0, dsum);
+            if (dx.wants(1)) dx.adopt(1, dsum);
+        }
+        put_affine_grads(dy, sum, stats, dx, 2);
     });
 }
 

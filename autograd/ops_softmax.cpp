@@ -1,43 +1,13 @@
 // softmax and log_softmax over the last axis, and dropout. Row kernels: max, exp, sum, scale.
 #include "autograd/kernels.h"
 #include "autograd/ops.h"
+#include "autograd/softmax.h"
 
 namespace koine {
 
 // ---- softmax -------------------------------------------------------------------------------------------------------------
 
 namespace {
-
-struct SoftmaxRow {
-    real* y;
-    const real* x;
-    int64_t cols;
-    template <class Team>
-    HD void operator()(Team t, int64_t row) const {
-        const real* in = x + row * cols;
-        real* out = y + row * cols;
-        const real m = t.max(cols, [=](int64_t i) { return in[i]; });
-        // A fully masked row is all -infinity: subtracting its maximum would give NaN. Its softmax is defined as 0.
-        const real shift = m > -std::numeric_limits<real>::infinity() ? m : real(0);
-        t.each(cols, [=](int64_t i) { out[i] = math::exp(in[i] - shift); });
-        const real s = t.sum(cols, [=](int64_t i) { return out[i]; });
-        const real scale = s == 0 ? real(0) : 1 / s;
-        t.each(cols, [=](int64_t i) { out[i] *= scale; });
-    }
-};
-// dx = y (dy - y . dy).
-struct SoftmaxRowGrad {
-    GradSlot dx;
-    const real *dy, *y;
-    int64_t cols;
-    template <class Team>
-    HD void operator()(Team t, int64_t row) const {
-        const real *d = dy + row * cols, *p = y + row * cols;
-        const real mean = t.sum(cols, [=](int64_t i) { return d[i] * p[i]; });
-        const GradSlot out = dx.at(row * cols);
-        t.each(cols, [=](int64_t i) { out.put(i, p[i] * (d[i] - mean)); });
-    }
-};
 
 struct LogSoftmaxRow {
     real* y;
@@ -87,37 +57,11 @@ Var log_softmax(const Var& x) { return over_last_axis<LogSoftmaxRow, LogSoftmaxR
 
 // ---- dropout -------------------------------------------------------------------------------------------------------------
 
-namespace {
-
-// The mask is not stored: element i asks the generator again in the backward pass.
-struct Dropout {
-    real p, scale;
-    Random rng;
-    HD real factor(int64_t i) const { return rng.uniform(uint64_t(i)) < p ? real(0) : scale; }
-};
-struct DropoutForward {
-    real* y;
-    const real* x;
-    Dropout mask;
-    HD void operator()(int64_t i) const {
-        const real k = mask.factor(i);
-        y[i] = k == 0 ? real(0) : x[i] * k;
-    }
-};
-struct DropoutBackward {
-    GradSlot dx;
-    const real* dy;
-    Dropout mask;
-    HD void operator()(int64_t i) const { dx.put(i, dy[i] * mask.factor(i)); }
-};
-
-}  // namespace
-
 Var dropout(const Var& x, real p, bool training, Random rng) {
     if (!(p >= 0 && p < 1)) throw ValueError("dropout: p " + std::to_string(p) + "; want 0 <= p < 1");
     if (!training || p == 0) return x;
     const Tensor in = x.value.contiguous(), y = Tensor::empty(x.shape(), x.device());
-    const Dropout mask{p, 1 / (1 - p), rng};
+    const DropoutMask mask{p, 1 / (1 - p), rng};
     for_each(x.device(), in.numel(), DropoutForward{y.data(), in.data(), mask}, 16);
     return record("dropout", y, {&x}, [mask](const Tensor& dy, Grads& dx) {
         for_each(dy.device(), dy.numel(), DropoutBackward{dx.slot(0), dy.data(), mask}, 16);

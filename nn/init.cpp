@@ -7,12 +7,15 @@
 namespace koine {
 namespace {
 
+thread_local bool skips = false;
+
 double positive(const char* what, int64_t fan) {
     if (fan < 1) throw ValueError(std::string("init: ") + what + " is " + std::to_string(fan) + "; want at least 1");
     return double(fan);
 }
 
 Tensor symmetric(const Shape& shape, double bound, Random rng) {
+    if (skips) return Tensor::empty(shape);
     return Tensor::uniform(shape, real(-bound), real(bound), rng);
 }
 
@@ -22,13 +25,17 @@ struct Scale {
     HD void operator()(int64_t i) const { y[i] *= factor; }
 };
 
-Tensor normal(const Shape& shape, double deviation, Random rng) {
+}  // namespace
+
+SkipInit::SkipInit() : was_active(skips) { skips = true; }
+SkipInit::~SkipInit() { skips = was_active; }
+
+Tensor normal_values(const Shape& shape, double deviation, Random rng) {
+    if (skips) return Tensor::empty(shape);
     const Tensor y = Tensor::normal(shape, rng);
-    for_each(y.device(), y.numel(), Scale{y.data(), real(deviation)});
+    if (deviation != 1) for_each(y.device(), y.numel(), Scale{y.data(), real(deviation)});
     return y;
 }
-
-}  // namespace
 
 Tensor default_uniform(const Shape& shape, int64_t fan_in, Random rng) {
     return symmetric(shape, 1 / std::sqrt(positive("fan_in", fan_in)), rng);
@@ -39,7 +46,7 @@ Tensor kaiming_uniform(const Shape& shape, int64_t fan_in, Random rng) {
 }
 
 Tensor kaiming_normal(const Shape& shape, int64_t fan_in, Random rng) {
-    return normal(shape, std::sqrt(2 / positive("fan_in", fan_in)), rng);
+    return normal_values(shape, std::sqrt(2 / positive("fan_in", fan_in)), rng);
 }
 
 Tensor xavier_uniform(const Shape& shape, int64_t fan_in, int64_t fan_out, Random rng) {
@@ -47,7 +54,7 @@ Tensor xavier_uniform(const Shape& shape, int64_t fan_in, int64_t fan_out, Rando
 }
 
 Tensor xavier_normal(const Shape& shape, int64_t fan_in, int64_t fan_out, Random rng) {
-    return normal(shape, std::sqrt(2 / (positive("fan_in", fan_in) + positive("fan_out", fan_out))), rng);
+    return normal_values(shape, std::sqrt(2 / (positive("fan_in", fan_in) + positive("fan_out", fan_out))), rng);
 }
 
 }  // namespace koine

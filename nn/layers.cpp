@@ -74,10 +74,10 @@ LayerNorm::LayerNorm(int64_t n_features, real eps_) : eps(eps_) {
     bias = zeros(n_features);
 }
 
-Embedding::Embedding(Generator& gen, int64_t n_rows, int64_t n_features) {
+Embedding::Embedding(Generator& gen, int64_t n_rows, int64_t n_features, double deviation) {
     require_positive("Embedding", "the number of rows", n_rows);
     require_positive("Embedding", "the number of features", n_features);
-    weight = Var::parameter(Tensor::normal({n_rows, n_features}, gen.next()));
+    weight = Var::parameter(normal_values({n_rows, n_features}, deviation, gen.next()));
 }
 
 Var Embedding::operator()(const Indices& ids) const {
@@ -94,7 +94,7 @@ Dropout::Dropout(Generator& gen, real p_) : p(p_), rng(gen.next()) {
 
 Var Dropout::forward(const Var& x) {
     if (!training) return x;
-    return dropout(x, p, training, Random{rng.seed, rng.stream + n_calls++});
+    return dropout(x, p, training, next());
 }
 
 MaxPool2d::MaxPool2d(int size_, int stride_, int padding_)

@@ -81,9 +81,9 @@ struct LayerNorm : WeightedModule {
     real eps;
 };
 
-/// y[*, D] = weight[ids[*], D]: a learnt vector for each of n_rows ids. First values N(0, 1).
+/// y[*, D] = weight[ids[*], D]: a learnt vector for each of n_rows ids. First values N(0, deviation^2).
 struct Embedding : Module {
-    Embedding(Generator& gen, int64_t n_rows, int64_t n_features);
+    Embedding(Generator& gen, int64_t n_rows, int64_t n_features, double deviation = 1);
     /// Throws ValueError for an id outside [0, n_rows).
     Var operator()(const Indices& ids) const;
     void visit(Visitor& v) override { v("weight", weight); }
@@ -98,6 +98,8 @@ struct Dropout : Module {
     Dropout(Generator& gen, real p_);
     Var forward(const Var& x) override;
     void visit(Visitor& v) override { v("n_calls", n_calls); }
+    /// Where the numbers of one more call while training come from; counts it.
+    Random next() { return {rng.seed, rng.stream + n_calls++}; }
 
     real p;
     Random rng;

@@ -1,5 +1,6 @@
 #include "tensor/storage.h"
 
+#include <bit>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -7,9 +8,12 @@
 namespace koine {
 namespace {
 
-constexpr size_t kBin = 256;
-
-size_t bin_of(size_t bytes) { return (std::max<size_t>(bytes, 1) + kBin - 1) / kBin * kBin; }
+// Bins are 256 bytes apart, and large ones a sixteenth of their size: tables of texts have another number of rows in
+// every batch, and would otherwise hardly ever find a buffer again.
+size_t bin_of(size_t bytes) {
+    const size_t step = std::max<size_t>(256, std::bit_floor(bytes) / 16);
+    return (std::max<size_t>(bytes, 1) + step - 1) / step * step;
+}
 
 #ifdef __CUDACC__
 void check(cudaError_t status, const char* what) {

@@ -1,8 +1,9 @@
 // Memory: a Storage is one buffer on one device, taken from a pool and given back to it.
 //
-// A training loop asks for the same sizes at every step. The pool keeps freed buffers in bins of exactly one size
-// (rounded up to 256 bytes), so that after the first step nothing is allocated any more; `pool().misses` counts, and a
-// test holds it to 0. First touch of fresh pages costs ten times more than reuse (2.7 against 28 GB/s, measured).
+// A training loop asks for about the same sizes at every step. The pool keeps freed buffers in bins of one size (a
+// request is rounded up to 256 bytes, a large one by at most a sixteenth), so that after the first step nothing is
+// allocated any more; `pool().misses` counts, and a test holds it to 0. First touch of fresh pages costs ten times more
+// than reuse (2.7 against 28 GB/s, measured).
 #pragma once
 #include <cstddef>
 #include <map>

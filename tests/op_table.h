@@ -163,6 +163,7 @@ inline void add_elementwise(std::vector<OpRow>& rows) {
     add_map(rows, "relu", relu, Domain::off_zero);
     add_map(rows, "leaky_relu", [](Var x) { return leaky_relu(x, real(0.1)); }, Domain::off_zero);
     add_map(rows, "gelu", gelu);
+    add_map(rows, "gelu_tanh", gelu_tanh);
     add_map(rows, "silu", silu);
     add_map(rows, "tanh", [](Var x) { return tanh(x); });
     add_map(rows, "sigmoid", sigmoid);
@@ -259,6 +260,7 @@ inline void add_products(std::vector<OpRow>& rows) {
     rows.push_back({"linear", "no bias", lin(Activation::none), {{4, 7}, {5, 7}}});
     rows.push_back({"linear", "relu", lin(Activation::relu), {{4, 7}, {5, 7}, {5}}});
     rows.push_back({"linear", "gelu", lin(Activation::gelu), {{4, 7}, {5, 7}, {5}}});
+    rows.push_back({"linear", "gelu_tanh", lin(Activation::gelu_tanh), {{4, 7}, {5, 7}, {5}}});
     rows.push_back({"linear", "silu no bias", lin(Activation::silu), {{4, 7}, {5, 7}}});
     rows.push_back({"linear", "tanh", lin(Activation::tanh), {{2, 3, 7}, {5, 7}, {5}}});
     rows.push_back({"linear", "sigmoid", lin(Activation::sigmoid), {{4, 7}, {5, 7}, {5}}});
@@ -358,6 +360,13 @@ inline void add_rows_ops(std::vector<OpRow>& rows) {
     rows.push_back({"layer_norm", "", ln, {{5, 9}, {9}, {9}}, Domain::normal, affine_errors([](const Var& x, const Var& g, const Var& b) { return layer_norm(x, g, b); }, "layer_norm"), {{0, 9}, {9}, {9}}});
     rows.push_back({"layer_norm", "tokens", ln, {{2, 3, 17}, {17}, {17}}});
     rows.push_back({"layer_norm", "many rows", ln, {{141, 5}, {5}, {5}}});
+    const auto add_ln = [](const Vars& in) { return add_layer_norm(in[0], in[1], in[2], in[3]); };
+    rows.push_back({"add_layer_norm", "", add_ln, {{5, 9}, {5, 9}, {9}, {9}}, Domain::normal,
+                    affine_errors([](const Var& x, const Var& g, const Var& b) { return add_layer_norm(x, x, g, b); }, "add_layer_norm"), {{0, 9}, {0, 9}, {9}, {9}}});
+    rows.back().errors.push_back({[] { add_layer_norm(zeros({2, 3}), zeros({3}), zeros({3}), zeros({3})); }, "add_layer_norm: x [2, 3], residual [3]; want equal shapes"});
+    rows.push_back({"add_layer_norm", "tokens", add_ln, {{2, 3, 17}, {2, 3, 17}, {17}, {17}}});
+    rows.push_back({"add_layer_norm", "to itself", [](const Vars& in) { return add_layer_norm(in[0], in[0], in[1], in[2]); }, {{3, 5}, {5}, {5}}});
+    rows.push_back({"add_layer_norm", "of another op", [](const Vars& in) { return add_layer_norm(in[0] * in[1], in[1] * in[1], in[2], in[2]); }, {{3, 5}, {3, 5}, {5}}});
     const auto last_axis_errors = [](auto op, const std::string& name) -> std::vector<ErrorInput> {
         return {{[=] { op(zeros({})); }, name + ": x []; want [*, "}, {[=] { op(Var()); }, name + ": x []"}};
     };
@@ -376,6 +385,42 @@ inline void add_rows_ops(std::vector<OpRow>& rows) {
                      {[] { dropout(zeros({2}), real(-0.1), true, {}); }, "dropout: p -0.1"},
                      {[] { dropout(zeros({2}), real(NAN), true, {}); }, "want 0 <= p < 1"}}, {{0, 9}}});
     rows.push_back({"dropout", "eval", [](const Vars& in) { return dropout(in[0] * real(2), real(0.3), false, {7, 7}); }, {{6, 9}}});
+}
+
+inline void add_text_ops(std::vector<OpRow>& rows) {
+    using Starts = std::vector<int64_t>;
+    const auto starts_errors = [](auto op, const std::string& name) -> std::vector<ErrorInput> {
+        return {{[=] { op(zeros({5, 6}), Starts{}); }, name + ": starts is empty; want them to rise from 0 to the number of rows, 5"},
+                {[=] { op(zeros({5, 6}), Starts{1, 5}); }, name + ": starts[0] is 1; want"},
+                {[=] { op(zeros({5, 6}), Starts{0, 4, 3, 5}); }, name + ": starts[2] is 3 behind 4; want"},
+                {[=] { op(zeros({5, 6}), Starts{0, 3, 6}); }, name + ": starts ends with 6; want"},
+                {[=] { op(zeros({5, 6}), Starts{0, 3}); }, name + ": starts ends with 3; want"},
+                {[=] { op(zeros({6}), Starts{0, 6}); }, "[6]"}};
+    };
+    // Texts of 3, 0, 1 and 3 tokens; one empty text when there are no tokens at all.
+    const auto starts_of = [](const Var& x) { return x.shape()[0] ? Starts{0, 3, 3, 4, 7} : Starts{0, 0}; };
+    rows.push_back({"attention", "", [=](const Vars& in) { return attention(in[0], starts_of(in[0]), 2); }, {{7, 18}}, Domain::normal,
+                    starts_errors([](const Var& x, const Starts& s) { return attention(x, s, 2); }, "attention"), {{0, 18}}});
+    for (const ErrorInput& misuse : std::vector<ErrorInput>{
+             {[] { attention(zeros({5, 7}), {0, 5}, 2); }, "attention: qkv [5, 7], 2 heads; want [T, 3D], D a multiple of one head or more"},
+             {[] { attention(zeros({5, 6}), {0, 5}, 0); }, "attention: qkv [5, 6], 0 heads; want"},
+             {[] { attention(zeros({5, 0}), {0, 5}, 1); }, "attention: qkv [5, 0], 1 heads; want"},
+             {[] { attention(zeros({5, 6}), {0, 5}, 2, 1, true); }, "attention: p 1.000000; want 0 <= p < 1"},
+             {[] { attention(zeros({5, 6}), {0, 5}, 2, real(NAN), true); }, "want 0 <= p < 1"}})
+        rows.back().errors.push_back(misuse);
+    rows.push_back({"attention", "heads of one column", [](const Vars& in) { return attention(in[0], {0, 1, 5}, 4); }, {{5, 12}}});
+    rows.push_back({"attention", "one head", [](const Vars& in) { return attention(in[0], {0, 5}, 1); }, {{5, 21}}});
+    rows.push_back({"attention", "dropout", [=](const Vars& in) { return attention(in[0], starts_of(in[0]), 2, real(0.3), true, {7, 7}); }, {{7, 30}}, Domain::normal, {}, {{0, 18}}});
+    rows.push_back({"attention", "eval", [=](const Vars& in) { return attention(in[0], starts_of(in[0]), 2, real(0.3), false, {7, 7}); }, {{7, 30}}});
+    rows.push_back({"attention", "more than one block of queries", [](const Vars& in) { return attention(in[0], {0, 2, 402}, 2); }, {{402, 12}}});
+    rows.push_back({"attention", "more than one block, dropout", [](const Vars& in) { return attention(in[0], {0, 402}, 1, real(0.2), true, {7, 7}); }, {{402, 6}}});
+    rows.push_back({"attention", "input used twice", [=](const Vars& in) { return attention(in[0], starts_of(in[0]), 1) * slice(in[0], 1, 0, 3); }, {{7, 9}}});
+
+    rows.push_back({"segment_mean", "", [=](const Vars& in) { return segment_mean(in[0], starts_of(in[0])); }, {{7, 5}}, Domain::normal,
+                    starts_errors([](const Var& x, const Starts& s) { return segment_mean(x, s); }, "segment_mean"), {{0, 5}}});
+    rows.push_back({"segment_mean", "no texts", [](const Vars& in) { return segment_mean(in[0], {0}); }, {{0, 5}}});
+    rows.push_back({"segment_mean", "long text", [](const Vars& in) { return segment_mean(in[0], {0, 293, 300}); }, {{300, 17}}});
+    rows.push_back({"segment_mean", "input used twice", [=](const Vars& in) { return segment_mean(in[0], starts_of(in[0])) * slice(in[0], 0, 0, 4); }, {{7, 5}}});
 }
 
 inline void add_losses(std::vector<OpRow>& rows) {
@@ -416,6 +461,7 @@ inline std::vector<OpRow> op_table() {
     rows::add_convolutions(table);
     rows::add_pools(table);
     rows::add_rows_ops(table);
+    rows::add_text_ops(table);
     rows::add_losses(table);
     return table;
 }

@@ -1,7 +1,8 @@
 // koine_bench: how long ops, products and training steps take.
 //
-//   koine_bench [ops] [gemm] [mlp] [ae] [convnet] [cnn] [losses] [vectors]      all but the last two when nothing is
-//   named
+//   koine_bench [ops] [gemm] [mlp] [ae] [convnet] [cnn] [encoder] [encoder-step] [losses] [vectors]
+//
+// All but the last two when nothing is named.
 //
 // Products and steps are printed as "workload quantity value", `ours` in ms. `make bench` puts PyTorch beside them.
 #include <omp.h>
@@ -19,9 +20,11 @@ struct Part {
     const char* name;
     void (*run)();
 };
-constexpr Part kParts[] = {{"ops", bench_ops},       {"gemm", bench_gemm},       {"mlp", bench_mlp},
-                           {"ae", bench_ae},         {"convnet", bench_convnet}, {"cnn", bench_cnn},
-                           {"losses", print_losses}, {"vectors", bench_vectors}};
+constexpr Part kParts[] = {{"ops", bench_ops},         {"gemm", bench_gemm},
+                           {"mlp", bench_mlp},         {"ae", bench_ae},
+                           {"convnet", bench_convnet}, {"cnn", bench_cnn},
+                           {"encoder", bench_encoder}, {"encoder-step", bench_encoder_step},
+                           {"losses", print_losses},   {"vectors", bench_vectors}};
 
 const Part* find(const char* name) {
     const auto part =
@@ -33,7 +36,8 @@ int run(int argc, char** argv) {
     for (int i = 1; i < argc; i++) {
         if (!find(argv[i])) {
             std::fprintf(stderr,
-                         "koine_bench: there is no %s; want ops, gemm, mlp, ae, convnet, cnn, losses or vectors\n",
+                         "koine_bench: there is no %s; want ops, gemm, mlp, ae, convnet, cnn, encoder, encoder-step, "
+                         "losses or vectors\n",
                          argv[i]);
             return 2;
         }

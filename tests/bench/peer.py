@@ -1,7 +1,9 @@
 """The products and training steps of koine_bench in PyTorch (eager, float32, CPU), one argument each; images in both
 memory formats. Prints "workload quantity value", times in ms. Run by run.sh.
 
-    python3 tests/bench/peer.py [gemm] [mlp] [ae] [convnet] [cnn] [losses]
+    python3 tests/bench/peer.py [gemm] [mlp] [ae] [convnet] [cnn] [encoder] [encoder-step] [losses]
+
+The encoders are those of transformers, in batches padded to their longest text; the better of eager and sdpa counts.
 """
 
 import os
@@ -18,7 +20,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "golden"))
 from convnet import ConvNet, colour_plaids, convolution_blocks, labels_in_turn  # noqa: E402
 from relative_ae import IMAGE_STREAM, RelativeAutoEncoder, fill_by_formula, plaids  # noqa: E402
 
+from transformer import TextClassifier, base_encoder, formula_texts, message_lengths, small_encoder  # noqa: E402
+
 N_BATCH, N_WARM_UP = 128, 3
+N_TEXTS, N_TEXTS_OF_STEP, N_TEXTS_OF_PASS = 128, 64, 32
 FORMATS = {"pytorch": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
@@ -31,8 +36,8 @@ def median_ms(n, f):
     return 1e3 * statistics.median(times)
 
 
-def training_step(model, loss_of, x):
-    adam = torch.optim.Adam(model.parameters(), lr=1e-3)
+def training_step(model, loss_of, x, parameters=None):
+    adam = torch.optim.Adam(parameters or model.parameters(), lr=1e-3)
 
     def step():
         adam.zero_grad()
@@ -76,6 +81,51 @@ def cnn_step(memory_format):
     return classifier_step(nn.Sequential(*convolution_blocks((64, 128, 256), has_bias=True), *head), memory_format)
 
 
+def padded(texts):
+    """ids [N, T] and mask [N, T]"""
+    ids = torch.ones(len(texts), max(len(text) for text in texts), dtype=torch.int64)
+    for row, text in zip(ids, texts):
+        row[: len(text)] = torch.from_numpy(text)
+    mask = torch.zeros_like(ids)
+    for row, text in zip(mask, texts):
+        row[: len(text)] = 1
+    return ids, mask
+
+
+def encoder_pass(implementation):
+    encoder = TextClassifier(base_encoder(implementation), 2).encoder.eval()
+    # Sorted by length, so that there is little padding.
+    texts = sorted(formula_texts(message_lengths(N_TEXTS), 5, 50265), key=len)
+
+    def run():
+        vectors = []
+        with torch.no_grad():
+            for i in range(0, N_TEXTS, N_TEXTS_OF_PASS):
+                ids, mask = padded(texts[i : i + N_TEXTS_OF_PASS])
+                states = encoder(ids, attention_mask=mask).last_hidden_state
+                vectors.append((states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True))
+        return torch.cat(vectors).square().mean().item()
+
+    return run
+
+
+def encoder_step(implementation, p_dropout=0.1):
+    model = TextClassifier(small_encoder(implementation, p_dropout), 2).train()
+    x = padded(formula_texts(message_lengths(N_TEXTS_OF_STEP), 5, 5000))
+    labels = torch.arange(N_TEXTS_OF_STEP) % 2
+    return training_step(lambda x: model(*x), lambda y: F.cross_entropy(y, labels), x, model.parameters())
+
+
+def time_encoder(name, make_step, n_steps):
+    """One number, of the better implementation."""
+    times = []
+    for implementation in ("eager", "sdpa"):
+        step = make_step(implementation)
+        step()
+        times.append(median_ms(n_steps, step))
+    print(name, "pytorch", "%.4f" % min(times), flush=True)
+
+
 def time_step(name, make_step, n_steps, formats):
     for quantity in formats:
         step = make_step(FORMATS[quantity])
@@ -92,8 +142,15 @@ def time_gemm():
 
 
 def print_losses():
-    for name, make_step, n_steps in (("mlp", mlp_step, 5), ("ae", ae_step, 5), ("convnet", convnet_step, 1)):
-        step = make_step(torch.contiguous_format)
+    plain = torch.contiguous_format
+    for name, make_step, n_steps in (
+        ("mlp", lambda: mlp_step(plain), 5),
+        ("ae", lambda: ae_step(plain), 5),
+        ("encoder", lambda: encoder_pass("eager"), 1),
+        ("encoder-step", lambda: encoder_step("eager", p_dropout=0), 5),
+        ("convnet", lambda: convnet_step(plain), 1),
+    ):
+        step = make_step()
         for i in range(1, n_steps + 1):
             print(f"{name} loss-{i} {step():.8f}")
 
@@ -104,6 +161,8 @@ PARTS = {
     "ae": lambda: time_step("ae", ae_step, 15, FORMATS),
     "convnet": lambda: time_step("convnet", convnet_step, 9, FORMATS),
     "cnn": lambda: time_step("cnn", cnn_step, 5, FORMATS),
+    "encoder": lambda: time_encoder("encoder", encoder_pass, 3),
+    "encoder-step": lambda: time_encoder("encoder-step", encoder_step, 9),
     "losses": print_losses,
 }
 

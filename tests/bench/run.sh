@@ -1,16 +1,16 @@
 #!/bin/sh
 # Koine's times, beside PyTorch's where there is one. `make bench` calls this; the environment says what is measured:
 #   BENCH      the program koine_bench
-#   PYTHON     an interpreter that may have torch and numpy (python3)
+#   PYTHON     an interpreter that may have torch, transformers and numpy (python3)
 #   PAIRS      how often each workload runs, ours and PyTorch's in turn, each in a process of its own (7)
-#   WORKLOADS  out of: ops gemm mlp ae convnet cnn (all)
+#   WORKLOADS  out of: ops gemm mlp ae convnet cnn encoder encoder-step (all)
 # Only ratios of one run mean something: times depend on the machine and on what else it does.
 set -eu
 
 bench=${BENCH:?is the path of koine_bench; make bench sets it}
 python=${PYTHON:-python3}
 pairs=${PAIRS:-7}
-workloads=${WORKLOADS:-ops gemm mlp ae convnet cnn}
+workloads=${WORKLOADS:-ops gemm mlp ae convnet cnn encoder encoder-step}
 peer=$(dirname "$0")/peer.py
 
 # Both programs on the same threads, which may spin.
@@ -20,12 +20,12 @@ export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$(getconf _NPROCESSORS_ONLN)}" PYTHON
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 
-if "$python" -c 'import numpy, torch' 2>"$results/import"; then
+if "$python" -c 'import numpy, torch, transformers' 2>"$results/import"; then
     has_peer=yes
     version=$("$python" -c 'import torch; print(torch.__version__)')
 else
     has_peer=no
-    echo "No peer: $python cannot import torch and numpy ($(tail -n 1 "$results/import"))." >&2
+    echo "No peer: $python cannot import torch, transformers and numpy ($(tail -n 1 "$results/import"))." >&2
     echo "Ours alone; PYTHON=... names another interpreter." >&2
 fi
 
@@ -75,7 +75,7 @@ awk '
     function cell(x, digits) { return x < 0 ? "-" : sprintf("%." digits "f", x) }
     { key = $1 " " $2; value[key, ++count[key]] = $3; if (!seen[$1]++) name[++n_names] = $1 }
     END {
-        form = "%-10s %10s %12s %18s %6s %11s\n"
+        form = "%-12s %10s %12s %18s %6s %11s\n"
         printf form, "workload", "ours, ms", "PyTorch, ms", "channels_last, ms", "ratio", "ours, GF/s"
         for (w = 1; w <= n_names; w++) {
             ours = median(name[w] " ours"); plain = median(name[w] " pytorch"); last = median(name[w] " channels_last")
