@@ -114,6 +114,21 @@ size_t InputFile::read(std::span<uint8_t> out) {
     }
 }
 
+void InputFile::read_at(uint64_t offset, std::span<uint8_t> out, std::string_view field) const {
+    const auto fail = [&](const char* kind, const std::string& problem) {
+        throw DataError(kind, path, "byte " + std::to_string(offset), problem);
+    };
+    if (offset > uint64_t(INT64_MAX) - out.size()) fail("TRUNC", "no file reaches to " + std::string(field));
+    while (!out.empty()) {
+        const ssize_t n = pread(descriptor, out.data(), out.size(), off_t(offset));
+        if (n == 0) fail("TRUNC", "the file ends inside " + std::string(field));
+        if (n < 0 && errno != EINTR) fail("IO", std::string("cannot be read: ") + std::strerror(errno));
+        if (n < 0) continue;
+        out = out.subspan(size_t(n));
+        offset += uint64_t(n);
+    }
+}
+
 std::vector<uint8_t> read_file(const std::string& path, uint64_t max_bytes) {
     InputFile file(path);
     const auto too_long = [&](uint64_t size) {

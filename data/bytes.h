@@ -81,6 +81,9 @@ public:
     uint64_t size() const { return n_bytes; }
     /// Reads up to out.size() bytes and returns how many; 0 only at the end. Throws DataError(IO).
     size_t read(std::span<uint8_t> out);
+    /// Fills `out` from a place in the file; where read() goes on does not change. Throws DataError: IO; TRUNC, naming
+    /// `field`, when the file ends before that.
+    void read_at(uint64_t offset, std::span<uint8_t> out, std::string_view field) const;
 
 private:
     std::string path;

@@ -8,14 +8,14 @@
 #include "data/bytes.h"
 
 namespace koine {
-namespace {
 
-// A name in a message: quoted, control characters escaped, shortened.
-std::string shown(std::string_view name) {
+std::string shown(std::string_view text) {
     constexpr size_t kShown = 80;
-    return Json(std::string(name.substr(0, kShown))).dump(-1, ' ', true, Json::error_handler_t::replace) +
-           (name.size() > kShown ? "..." : "");
+    return Json(std::string(text.substr(0, kShown))).dump(-1, ' ', true, Json::error_handler_t::replace) +
+           (text.size() > kShown ? "..." : "");
 }
+
+namespace {
 
 // Builds the tree from the events of the parser, which checks the grammar. nlohmann-json has such a builder of its own;
 // this one also sees depth, number of values and keys that come twice while there is still time to stop.
@@ -200,6 +200,14 @@ const Json& JsonObject::array(const std::string& name) const {
 
 JsonObject JsonObject::object(const std::string& name) const {
     return JsonObject(value(name), file_name, where + name + ".");
+}
+
+std::vector<JsonObject> JsonObject::objects(const std::string& name) const {
+    std::vector<JsonObject> out;
+    for (const Json& element : array(name)) {
+        out.emplace_back(element, file_name, where + name + "[" + std::to_string(out.size()) + "].");
+    }
+    return out;
 }
 
 std::string JsonObject::text(const std::string& name, const std::string& otherwise) const {

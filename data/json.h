@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace koine {
 
@@ -26,6 +27,9 @@ Json parse_json(std::string_view text, const std::string& file);
 /// A whole file; LIMIT when it is longer than max_bytes.
 Json read_json(const std::filesystem::path& path, uint64_t max_bytes = 256 << 20);
 
+/// A string for a message: quoted, control characters escaped, shortened.
+std::string shown(std::string_view text);
+
 /// An object of a file, whose fields are read with an error that says where they are: JsonObject(json, "config.json").
 /// `where` is what stands before the field's name in messages ("model.", "added_tokens[3].").
 class JsonObject {
@@ -41,6 +45,7 @@ public:
     bool flag(const std::string& name) const;
     const Json& array(const std::string& name) const;
     JsonObject object(const std::string& name) const;
+    std::vector<JsonObject> objects(const std::string& name) const;  ///< the elements of an array, "NAME[0]" and so on
     const Json& value(const std::string& name) const;
     /// The same with a value for a field that is absent or null.
     std::string text(const std::string& name, const std::string& otherwise) const;

@@ -3,24 +3,16 @@
 
 #include <algorithm>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "data/bytes.h"
+#include "data/json.h"
 #include "data/utf8.h"
 
 namespace koine {
 namespace {
 
 constexpr const char* kMetadata = "__metadata__";
-
-// A name in a message: quoted, control characters escaped, shortened.
-std::string shown(std::string_view name) {
-    constexpr size_t kShown = 80;
-    const std::string front(name.substr(0, kShown));
-    return nlohmann::json(front).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) +
-           (name.size() > kShown ? "..." : "");
-}
 
 // ---- parsing ------------------------------------------------------------------------------------------------------
 
@@ -199,7 +191,10 @@ private:
             }
         }
         std::optional<uint64_t> bytes = bytes_of(entry.dtype);
-        for (int i = 0; i < entry.shape.rank && bytes; i++) bytes = mul_checked(*bytes, uint64_t(entry.shape[i]));
+        for (int i = 0; i < entry.shape.rank && bytes; i++) {
+            bytes = mul_checked(*bytes, uint64_t(entry.shape[i]));
+            if (bytes && *bytes > uint64_t(INT64_MAX)) bytes.reset();  // also when a 0 is still to come
+        }
         if (!bytes) fail("OVERFLOW", "the shape " + entry.shape.str() + " holds more values than 64 bits can count");
         const auto range = [this] {
             return "data_offsets [" + std::to_string(entry.begin) + ", " + std::to_string(entry.end) + "]";

@@ -5,7 +5,7 @@
 //            "data_offsets": [0, 24]}, ...}
 //   payload  the values of all tensors, row-major, little-endian, without holes; offsets count from its first byte
 // Source: the format description in the README of the safetensors project. What the values mean is dtype.h; whole files
-// are read and written in nn/checkpoint.h.
+// are read by safetensors_file.h and written by nn/checkpoint.h.
 #pragma once
 #include <cstdint>
 #include <map>

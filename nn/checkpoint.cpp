@@ -6,13 +6,10 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
-#include <optional>
 #include <utility>
 
-#include "data/bytes.h"
 #include "data/files.h"
-#include "data/safetensors.h"
+#include "data/safetensors_file.h"
 
 namespace koine {
 namespace fs = std::filesystem;
@@ -41,43 +38,6 @@ std::string hex(uint32_t crc) {
 Tensor on_host(const Tensor& t) { return t.to(Device::cpu).contiguous(); }
 
 // ---- reading ------------------------------------------------------------------------------------------------------
-
-// Reads n bytes or throws: a file may have become shorter since it was opened.
-void read_all(InputFile& file, std::span<uint8_t> out, const std::string& path, const char* what) {
-    size_t n = 0;
-    while (n < out.size()) {
-        const size_t got = file.read(out.subspan(n));
-        if (got == 0) throw DataError("TRUNC", path, "", std::string("the file ends inside ") + what);
-        n += got;
-    }
-}
-
-// Reads the values of one tensor and continues the checksum, if there is one. At no time is there more in memory than
-// the result and a small buffer.
-Tensor read_values(InputFile& file, const SafetensorsEntry& entry, const std::string& path,
-                   std::optional<uint32_t>& crc) {
-    const Tensor t = Tensor::empty(entry.shape);
-    if (entry.dtype == kRealDType) {
-        read_all(file, bytes_in(t), path, "the values");
-        if (crc) crc = crc_of(*crc, bytes_in(t));
-        return t;
-    }
-    std::vector<uint8_t> buffer(std::min<uint64_t>(entry.end - entry.begin, 1 << 16));
-    const int64_t n_buffered = int64_t(buffer.size() / bytes_of(entry.dtype));
-    for (int64_t i = 0; i < t.numel(); i += n_buffered) {
-        const int64_t n = std::min(n_buffered, t.numel() - i);
-        const std::span bytes = std::span(buffer).first(size_t(n) * bytes_of(entry.dtype));
-        read_all(file, bytes, path, "the values");
-        if (crc) crc = crc_of(*crc, bytes);
-        const int64_t n_good = int64_t(decode_values(entry.dtype, bytes, t.data() + i));
-        if (n_good < n) {
-            throw DataError("VALUE", path, "tensor " + entry.name,
-                            "value " + std::to_string(i + n_good) + " of type " + std::string(name_of(entry.dtype)) +
-                                " cannot be held exactly");
-        }
-    }
-    return t;
-}
 
 // The checksum so far: of the header, which holds the checksum itself, as if it did not.
 uint32_t header_crc(SafetensorsHeader header) {
@@ -161,24 +121,20 @@ void save_checkpoint(const fs::path& path, const Checkpoint& checkpoint, bool al
 }
 
 Checkpoint load_checkpoint(const fs::path& path) {
-    const std::string name = path.string();
-    InputFile file(name);
-    std::vector<uint8_t> start(std::min<uint64_t>(8, file.size()));
-    read_all(file, start, name, "the length of the header");
-    const uint64_t length = safetensors_header_length(start, file.size(), name);
-    std::string json(length, '\0');
-    read_all(file, {reinterpret_cast<uint8_t*>(json.data()), json.size()}, name, "the header");
-    const SafetensorsHeader header = parse_safetensors_header(json, file.size() - 8 - length, name);
+    SafetensorsFile file(path);
+    const SafetensorsHeader& header = file.header();
+    const bool has_checksum = header.metadata.contains(kChecksumKey) || header.metadata.contains(kVersionKey);
+    if (has_checksum) file.crc = header_crc(header);
 
     Checkpoint c;
-    c.source = name;
-    c.warnings = header.warnings;
-    std::optional<uint32_t> crc;
-    if (header.metadata.contains(kChecksumKey) || header.metadata.contains(kVersionKey)) crc = header_crc(header);
-    for (const SafetensorsEntry& entry : header.tensors) {
-        c.tensors.push_back({entry.name, read_values(file, entry, name, crc)});
+    c.source = file.file();
+    c.warnings = file.warnings();
+    for (size_t i = 0; i < file.entries().size(); i++) {
+        const Tensor t = Tensor::empty(file.entries()[i].shape);
+        file.read(i, {t.data(), size_t(t.numel())});
+        c.tensors.push_back({file.entries()[i].name, t});
     }
-    if (crc) check_crc(header, *crc, name);
+    if (has_checksum) check_crc(header, *file.crc, c.source);
     c.metadata = header.metadata;
     c.metadata.erase(kChecksumKey);
     c.metadata.erase(kVersionKey);

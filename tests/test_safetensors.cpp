@@ -157,6 +157,7 @@ TEST_CASE("S6: shapes and offsets that are none", "[safetensors][S6]") {
     CHECK(shape("[2, 18446744073709551616]") == "OVERFLOW");
     CHECK(shape("[4294967296, 4294967296, 2]") == "OVERFLOW");
     CHECK(shape("[4611686018427387904]") == "OVERFLOW");
+    CHECK(shape("[1099511627776, 2097152, 0]") == "OVERFLOW");  // no shape could count as far as its 0
     std::string ones = "[1";
     for (int i = 1; i < 1000; i++) ones += ",1";
     CHECK(shape(ones + "]") == "LIMIT");
