@@ -42,7 +42,7 @@ else ifneq ($(BREW_DIR),)
 else
   BLAS_LIBS   := -lopenblas
 endif
-LIBS := $(BLAS_LIBS) -lpng -lz
+LIBS := $(BLAS_LIBS) -lpng -lutf8proc -lz
 # Catch2 3 is a library, Catch2 2 a header.
 CATCH_LIBS := $(if $(wildcard $(addsuffix /include/catch2/catch_all.hpp,/usr /usr/local /opt/homebrew)),-lCatch2)
 
@@ -170,6 +170,10 @@ smoke: $(PROGRAMS)
 	  --out $(SMOKE)/latent_similarity --quiet
 	@echo "  smoke    $(BIN)/words"
 	@$(BIN)/words translate baba --data-set synthetic --quiet
+	@echo "  smoke    $(BIN)/embed"
+	@printf 'the cat\na dog, the cats!\n' | $(BIN)/embed --model tests/golden/pretrained/bert --no-cache --format tsv --quiet \
+	  > $(SMOKE)/vectors.tsv
+	@printf '"the cat"\n' | $(BIN)/embed --model tests/golden/pretrained/bert --ids --jsonl --quiet
 
 check: test sanitize smoke
 
@@ -182,13 +186,11 @@ cuda-compile:
 	@$(PASSIVE) build/$(REAL)-$(ARCH)-cuda/koine_tests --use-colour no "[ops]"
 
 # ---- fuzzing -------------------------------------------------------------------------------------------------------
-# The readers of word vectors, tar archives and CIFAR records, on damaged files. libFuzzer is part of clang, which nothing
-# else here needs.
+# The readers of untrusted files, on damaged ones. libFuzzer is part of clang, which nothing else here needs.
 SECONDS      := 60
 FUZZ_CXX     := clang++
 FUZZ_FLAGS   := -std=c++20 -O1 -g -fopenmp -fno-sanitize-recover=all -Wno-pass-failed
-FUZZ_SRC     := $(wildcard data/word_vectors*.cpp data/fasttext*.cpp) data/gzip.cpp data/bytes.cpp data/tar.cpp \
-                data/cifar.cpp data/csv.cpp tensor/tensor.cpp tensor/storage.cpp tensor/emulated_team.cpp
+FUZZ_SRC     := $(wildcard data/*.cpp) tensor/tensor.cpp tensor/storage.cpp tensor/emulated_team.cpp
 FUZZ_OBJ     := $(FUZZ_SRC:%.cpp=build/fuzz/%.o)
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.cpp,build/fuzz/%,$(wildcard tests/fuzz/*.cpp))
 FUZZ_LIMITS  := -max_len=65536 -rss_limit_mb=1024 -timeout=5
@@ -206,7 +208,7 @@ fuzz: $(FUZZ_TARGETS)
 
 $(FUZZ_TARGETS): build/fuzz/%: build/fuzz/tests/fuzz/%.o $(FUZZ_OBJ)
 	@echo "  link     $@"
-	@$(FUZZ_CXX) -fopenmp -fsanitize=fuzzer,address,undefined -o $@ $^ -lz
+	@$(FUZZ_CXX) -fopenmp -fsanitize=fuzzer,address,undefined -o $@ $^ -lutf8proc -lz
 
 build/fuzz/%.o: %.cpp | fuzz-checked
 	@mkdir -p $(@D)

@@ -53,6 +53,7 @@ need required g++       "the compiler, C++20"                  g++              
 need required OpenBLAS  "matrix products, OpenMP flavour"      libopenblas-openmp-dev openblas-devel openblas       have_openblas
 need required zlib      "gzip files"                           zlib1g-dev            zlib-devel      zlib           have_header zlib.h
 need required libpng    "pictures"                             libpng-dev            libpng-devel    libpng         have_header png.h
+need required utf8proc  "Unicode: classes of letters, normal forms" libutf8proc-dev   utf8proc-devel  utf8proc       have_header utf8proc.h
 need required CLI11     "command-line switches"                libcli11-dev          cli11-devel     cli11          have_header CLI/CLI.hpp
 need required json      "nlohmann-json: configs and metrics"   nlohmann-json3-dev    json-devel      nlohmann-json  have_header nlohmann/json.hpp
 need required Catch2    "the tests"                            catch2                catch2-devel    catch2         have_header catch2/catch.hpp catch2/catch_all.hpp

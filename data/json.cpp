@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data/bytes.h"
+#include "data/strangers.h"
 
 namespace koine {
 
@@ -103,17 +104,6 @@ private:
     }
 };
 
-// What people have on their disks instead of the file that they meant.
-void refuse_known_strangers(std::string_view text, const std::string& file) {
-    const auto refuse = [&](const char* problem) { throw DataError("MAGIC", file, "byte 0", problem); };
-    if (text.starts_with("version https://git-lfs")) {
-        refuse("is a Git LFS pointer, not the file itself; fetch it with `git lfs pull`");
-    }
-    if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) refuse("is UTF-16 text, expected UTF-8");
-    const size_t start = text.find_first_not_of(" \t\r\n");
-    if (start != std::string_view::npos && text[start] == '<') refuse("is HTML or XML, expected JSON");
-}
-
 std::string kind_of(const Json& value) {
     if (value.is_object()) return "an object";
     if (value.is_array()) return "an array";
@@ -124,7 +114,7 @@ std::string kind_of(const Json& value) {
 
 Json parse_json(std::string_view text, const std::string& file) {
     if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
-    refuse_known_strangers(text, file);
+    refuse_strangers(text, file, "JSON");
     if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) {
         throw DataError("SYNTAX", file, "", "is empty, expected JSON");
     }

@@ -19,16 +19,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string environment(const char* name) {
-    const char* value = std::getenv(name);
-    return value ? value : "";
-}
-
 std::string cache_root() {
-    const std::string xdg = environment("XDG_CACHE_HOME");
-    if (!xdg.empty()) return xdg + "/koine";
-    const std::string home = environment("HOME");
-    return home.empty() ? "" : home + "/.cache/koine";
+    const std::string home = cache_home();
+    return home.empty() ? "" : home + "/koine";
 }
 
 /// $KOINE_DATA may be read-only: what is fetched never goes there.
@@ -63,9 +56,20 @@ bool run_fetch(const std::string& script, const std::string& name, const std::st
 
 }  // namespace
 
+std::string environment_variable(const char* name) {
+    const char* value = std::getenv(name);
+    return value ? value : "";
+}
+
+std::string cache_home() {
+    const std::string xdg = environment_variable("XDG_CACHE_HOME"), home = environment_variable("HOME");
+    if (!xdg.empty()) return xdg;
+    return home.empty() ? "" : home + "/.cache";
+}
+
 std::vector<std::string> data_roots(const DataOptions& options) {
     std::vector<std::string> roots;
-    for (const std::string& root : {options.dir, environment("KOINE_DATA"), cache_root()}) {
+    for (const std::string& root : {options.dir, environment_variable("KOINE_DATA"), cache_root()}) {
         if (!root.empty() && std::find(roots.begin(), roots.end(), root) == roots.end()) roots.push_back(root);
     }
     return roots;
@@ -85,7 +89,7 @@ std::string fetch_script() {
 }
 
 std::string find_or_fetch(const std::string& name, const DataOptions& options,
-                          const std::function<bool(const std::string& root)>& is_there) {
+                          const std::function<bool(const std::string& root)>& is_there, const std::string& elsewhere) {
     const auto roots = data_roots(options);
     const auto found = std::find_if(roots.begin(), roots.end(), is_there);
     if (found != roots.end()) return *found;
@@ -94,6 +98,7 @@ std::string find_or_fetch(const std::string& name, const DataOptions& options,
     std::string looked, reason;
     for (const std::string& root : roots) looked += (looked.empty() ? "" : ", ") + root;
     if (looked.empty()) looked = "no folder: neither --data, $KOINE_DATA, $XDG_CACHE_HOME nor $HOME is set";
+    if (!elsewhere.empty()) looked += ", and in " + elsewhere;
     if (options.is_offline) {
         reason = "offline, so nothing was fetched";
     } else if (script.empty()) {

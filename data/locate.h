@@ -17,6 +17,12 @@ struct DataOptions {
     int64_t test_limit = 0;   ///< --test-limit; 0 for all
 };
 
+/// The value of an environment variable; "" when it is not set.
+std::string environment_variable(const char* name);
+
+/// ${XDG_CACHE_HOME:-~/.cache}; "" when neither it nor $HOME is set.
+std::string cache_home();
+
 /// The folders to look in, best first. They need not exist.
 std::vector<std::string> data_roots(const DataOptions& options);
 
@@ -25,8 +31,9 @@ std::string fetch_script();
 
 /// The first root for which `is_there(root)` holds, after running data/fetch.sh NAME once if there is none. Throws
 /// DataError(MISSING), which lists where it looked and the command that fetches, when that does not help or is not
-/// allowed.
+/// allowed. `elsewhere` names, for the message, where the caller has looked besides.
 std::string find_or_fetch(const std::string& name, const DataOptions& options,
-                          const std::function<bool(const std::string& root)>& is_there);
+                          const std::function<bool(const std::string& root)>& is_there,
+                          const std::string& elsewhere = "");
 
 }  // namespace koine

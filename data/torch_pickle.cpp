@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "data/json.h"
+#include "data/strangers.h"
 #include "data/torch_file.h"
 
 namespace koine {
@@ -21,29 +22,16 @@ std::string str(uint64_t n) { return std::to_string(n); }
 
 // ---- formats ------------------------------------------------------------------------------------------------------
 
-struct Stranger {
-    size_t offset;
-    std::string_view bytes;
-    const char* what;
-};
-constexpr std::array kStrangers{
-    Stranger{0, "version https://git-lfs", "a Git LFS pointer, not the file itself; fetch it with `git lfs pull`"},
-    Stranger{0, "<", "a web page (HTML or XML) instead of the file: did the download fail?"},
-    Stranger{257, "ustar",
-             "a tar archive, as torch.save wrote before PyTorch 0.1.10; the .tar layout is not read here"},
-    Stranger{0, "\x80", "a pickle, but none that torch.save wrote"},
-    Stranger{0, "PK\x05\x06", "an empty zip archive"},
-};
-
 [[noreturn]] void refuse_format(std::string_view start, const std::string& path) {
-    std::string what = "neither a zip archive nor the legacy layout of torch.save";
-    for (const Stranger& s : kStrangers) {
-        if (start.size() < s.offset || !start.substr(s.offset).starts_with(s.bytes)) continue;
-        what = s.what;
-        break;
-    }
+    refuse_strangers(start, path, "what torch.save writes");
+    const char* what = "neither a zip archive nor the legacy layout of torch.save";
     if (start.empty()) what = "an empty file";
-    throw DataError("MAGIC", path, "byte 0", "is " + what + "; expected what torch.save writes");
+    if (start.starts_with("\x80")) what = "a pickle, but none that torch.save wrote";
+    if (start.starts_with("PK\x05\x06")) what = "an empty zip archive";
+    if (start.size() > 262 && start.substr(257).starts_with("ustar")) {
+        what = "a tar archive, as torch.save wrote before PyTorch 0.1.10; the .tar layout is not read here";
+    }
+    throw DataError("MAGIC", path, "byte 0", std::string("is ") + what + "; expected what torch.save writes");
 }
 
 // ---- the zip layout ------------------------------------------------------------------------------------------------

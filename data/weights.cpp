@@ -7,6 +7,7 @@
 #include "data/bytes.h"
 #include "data/json.h"
 #include "data/safetensors_file.h"
+#include "data/strangers.h"
 
 namespace koine {
 namespace fs = std::filesystem;
@@ -15,21 +16,6 @@ namespace {
 // ---- recognising formats ------------------------------------------------------------------------------------------
 
 enum class Format { safetensors, torch, index };
-
-struct Stranger {
-    std::string_view start;
-    const char* what;
-};
-// What people have on their disks instead, and what they can do about it.
-constexpr Stranger kStrangers[] = {
-    {"version https://git-lfs", "is a Git LFS pointer, not the file itself; fetch it with `git lfs pull`"},
-    {"<", "is HTML or XML, perhaps the page of the file instead of the file"},
-    {"\x1f\x8b", "is gzip; unpack it first"},
-    {"\x89HDF\r\n", "is HDF5, the format of TensorFlow and Keras models (tf_model.h5), which is not read here"},
-    {"GGUF", "is GGUF, the format of llama.cpp, which is not read here"},
-    {"\x93NUMPY", "is a NumPy array, which is not read here"},
-    {"\x81\xa6", "is MessagePack, the format of Flax models (flax_model.msgpack), which is not read here"},
-};
 
 bool is_blank_or_brace(char c) { return c == '{' || c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
@@ -42,9 +28,7 @@ Format format_of(std::string_view start, const std::string& file) {
     if (has_length && start.size() > 8 && is_blank_or_brace(start[8])) return Format::safetensors;
     if (start.starts_with("PK\x03\x04") || start.starts_with("\x80")) return Format::torch;
     if (start.size() > 262 && start.substr(257, 5) == "ustar") return Format::torch;  // a tar archive, which it refuses
-    for (const auto& [begin, what] : kStrangers) {
-        if (start.starts_with(begin)) throw DataError("MAGIC", file, "byte 0", what);
-    }
+    refuse_strangers(start, file, "weights: safetensors, or what torch.save writes");
     if (has_length) return Format::safetensors;  // a damaged one: its reader says how
     const std::string_view bom = "\xef\xbb\xbf";
     const size_t first = start.find_first_not_of(" \t\r\n", start.starts_with(bom) ? bom.size() : 0);

@@ -108,6 +108,13 @@ TEST_CASE("add_layer_norm is layer_norm of the sum", "[ops]") {
     const Tensor y = fused().value;
     CHECK(is_same(y, parts().value));
     for (const Var& input : {x, r, gamma, beta}) CHECK(is_same(gradient(fused(), input), gradient(parts(), input)));
+    // Each by itself, beside constants.
+    CHECK(is_same(gradient(add_layer_norm(x, r.detach(), gamma.detach(), beta.detach()), x),
+                  gradient(layer_norm(x + r.detach(), gamma.detach(), beta.detach()), x)));
+    CHECK(is_same(gradient(add_layer_norm(x.detach(), r, gamma.detach(), beta.detach()), r),
+                  gradient(layer_norm(x.detach() + r, gamma.detach(), beta.detach()), r)));
+    CHECK(is_same(gradient(add_layer_norm(x.detach(), r.detach(), gamma.detach(), beta), beta),
+                  gradient(layer_norm(x.detach() + r.detach(), gamma.detach(), beta), beta)));
     const NoGrad no_grad;
     CHECK(is_same(fused().value, y));  // computed in other memory
 }

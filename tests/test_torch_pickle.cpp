@@ -534,11 +534,12 @@ TEST_CASE("P15: state dicts with other things in them", "[torch_pickle][P15]") {
 
 TEST_CASE("P16: other formats are named", "[torch_pickle][P16]") {
     check_file(bytes_of("version https://git-lfs.github.com/spec/v1\noid sha256:1\n"), "MAGIC", "git lfs pull");
-    check_file(bytes_of("<!DOCTYPE html><html>"), "MAGIC", "a web page");
+    check_file(bytes_of("<!DOCTYPE html><html>"), "MAGIC", "is HTML");
     check_file({}, "MAGIC", "is an empty file");
     check_file(bytes_of("PK\x05\x06" + std::string(18, '\0')), "MAGIC", "an empty zip archive");
     check_file(bytes_of(pk::program(pk::state({{"w", "N"}}))), "MAGIC", "a pickle, but none that torch.save wrote");
-    check_file(bytes_of("\x93NUMPY"), "MAGIC", "neither a zip archive nor the legacy layout");
+    check_file(bytes_of("\x93NUMPY"), "MAGIC", "is a NumPy array");
+    check_file(bytes_of("numbers"), "MAGIC", "neither a zip archive nor the legacy layout");
     // The .tar layout, whose reader in PyTorch executed code even with weights_only=True (CVE-2025-32434).
     Bytes tar(1024);
     std::string(pk::program(pk::call(pk::global("os", "system"), {pk::text("id")})))

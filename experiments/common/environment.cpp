@@ -1,5 +1,7 @@
 #include "experiments/common/environment.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -83,6 +85,16 @@ std::string first_lines(const Flags& flags, const RunInfo& info) {
     if (has("epochs")) lines.append(", ").append(count(flags.epochs, "epoch"));
     if (!info.plan.empty()) lines.append(", ").append(info.plan);
     return lines + "\n";
+}
+
+double peak_memory_mb() {
+    rusage usage = {};
+    getrusage(RUSAGE_SELF, &usage);
+#ifdef __APPLE__
+    return double(usage.ru_maxrss) / (1 << 20);  // counted in bytes there, in kB elsewhere
+#else
+    return double(usage.ru_maxrss) / (1 << 10);
+#endif
 }
 
 }  // namespace koine

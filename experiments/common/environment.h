@@ -29,4 +29,7 @@ OrderedJson environment(const Flags& flags, const RunInfo& info);
 /// protocol=report`, in one line, and `preset quick: 4500 of 60000 images, 10 epochs`.
 std::string first_lines(const Flags& flags, const RunInfo& info);
 
+/// The most memory that this program has had so far, in MB.
+double peak_memory_mb();
+
 }  // namespace koine

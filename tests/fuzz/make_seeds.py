@@ -5,11 +5,14 @@
 
 import gzip
 import io
+import json
 import pathlib
 import struct
 import sys
 import tarfile
+import zipfile
 
+GOLDEN = pathlib.Path(__file__).parent.parent / "golden"
 WORDS = ["the", "</s>", "café", "of"]
 DIM = 3
 BUCKETS = 7
@@ -127,6 +130,57 @@ def cifar():
     return seeds
 
 
+def torch_files():
+    """Real files of both layouts, and their pickles alone. The first byte says what the rest is."""
+    seeds = {}
+    for path in sorted((GOLDEN / "torch").glob("*.bin")):
+        contents = path.read_bytes()
+        seeds[path.stem] = b"\0" + contents
+        if contents.startswith(b"PK"):
+            pickle = zipfile.ZipFile(path).read(f"{path.stem}/data.pkl")
+            seeds[f"{path.stem}-repaired"] = b"\1" + contents
+            seeds[f"{path.stem}-pickle"] = b"\3" + pickle
+        else:
+            seeds[f"{path.stem}-headless"] = b"\2" + contents[15:]  # behind the magic number
+    deflated = io.BytesIO()
+    with zipfile.ZipFile(GOLDEN / "torch" / "views.bin") as source:
+        with zipfile.ZipFile(deflated, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in source.namelist():
+                archive.writestr(name, source.read(name))
+    seeds["deflated"] = b"\0" + deflated.getvalue()
+    return seeds
+
+
+def safetensors():
+    """The first byte: a file, or a header alone; the second: its values, in units of 4 bytes."""
+    header = (
+        b'{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},'
+        b'"b":{"dtype":"BOOL","shape":[4],"data_offsets":[8,12]},"c":{"dtype":"F16","shape":[0,3],"data_offsets":[12,12]}}'
+    )
+    values = floats([1.5, -2]) + bytes([0, 1, 1, 0])
+    return {
+        "file": b"\0\0" + struct.pack("<Q", len(header)) + header + values,
+        "header": b"\1\3" + header,
+        "none": b"\1\0{}",
+    }
+
+
+def tokenizer_json():
+    """The tokenizers of the golden tests, and small ones: most bytes of a real one are its vocabulary."""
+    golden = json.loads((GOLDEN / "tokenizer_json.json").read_text())["tokenizers"]
+    files = {name: case["file"] for name, case in golden.items()}
+    for name, file in list(files.items()):
+        model = {**file["model"]}
+        if isinstance(model["vocab"], dict):
+            special = {token["content"] for token in file["added_tokens"]}
+            model["vocab"] = {t: i for t, i in model["vocab"].items() if t in special or len(t) == 1}
+            model["merges"] = []
+        else:
+            model["vocab"] = model["vocab"][:40]
+        files[f"{name}-small"] = {**file, "model": model}
+    return {name: json.dumps(file, separators=(",", ":")).encode() for name, file in files.items()}
+
+
 def main(folder):
     models = {
         "v12": fasttext(12),
@@ -147,6 +201,16 @@ def main(folder):
     }
     seeds = {f"fuzz_fasttext/{name}": seed for name, seed in models.items()}
     seeds.update({f"fuzz_cifar/{name}": seed for name, seed in cifar().items()})
+    seeds.update({f"fuzz_torch/{name}": seed for name, seed in torch_files().items()})
+    seeds.update({f"fuzz_safetensors/{name}": seed for name, seed in safetensors().items()})
+    seeds.update({f"fuzz_tokenizer_json/{name}": seed for name, seed in tokenizer_json().items()})
+    # The first byte chooses the layout of the ids.
+    for path in sorted((GOLDEN / "sentencepiece").glob("*.model")):
+        for layout in range(3):
+            seeds[f"fuzz_sentencepiece/{path.stem}-{layout}"] = bytes([layout]) + path.read_bytes()
+    # The first byte chooses the tokenizer.
+    for i, text in enumerate(json.loads((GOLDEN / "tokenizer.json").read_text())["texts"]):
+        seeds[f"fuzz_encode/{i}"] = bytes([i % 4 + 64]) + text.encode()
     # The first byte chooses the options of load_word_vectors: none, and strict.
     for name, seed in vectors.items():
         seeds[f"fuzz_word_vectors/{name}"] = b"\0" + seed
