@@ -94,11 +94,12 @@ std::string hub_cache() {
 
 std::string find_model(const std::string& name, const DataOptions& options) {
     if (is_model_folder(name)) return name;
-    if (!is_plain_name(name)) {
+    const auto refuse = [&] {
         throw DataError("MISSING", name, "",
                         "is neither a folder with config.json and weights (model.safetensors, pytorch_model.bin or "
                         "the index of one) nor the name of a model (roberta-base, ORG/NAME)");
-    }
+    };
+    if (!is_plain_name(name)) refuse();
     const std::vector<std::string> names = synonyms(name);
     for (const std::string& root : data_roots(options)) {
         const std::string found = below(root, names);
@@ -106,6 +107,7 @@ std::string find_model(const std::string& name, const DataOptions& options) {
     }
     const std::string cached = in_hub_cache(names);
     if (!cached.empty()) return cached;
+    if (fs::is_directory(name)) refuse();  // not worth asking a hub for
     const std::string cache = hub_cache();
     const std::string root = find_or_fetch(
         name, options, [&](const std::string& r) { return !below(r, names).empty(); },

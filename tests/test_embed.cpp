@@ -168,6 +168,9 @@ TEST_CASE("embed names what is wrong with its input", "[programs][embed]") {
     const Outcome nowhere = run("embed", {"--model", "/nowhere/at/all"}, "lines.txt");
     CHECK(nowhere.code == 3);
     CHECK(mentions(nowhere.err, "/nowhere/at/all"));
+    fs::create_directory("folder");
+    CHECK(
+        mentions(run("embed", {"--model", "folder"}, "lines.txt").err, "folder: is neither a folder with config.json"));
     // An encoder whose tokenizer is another's.
     fs::create_directory("mixed");
     for (const char* name : {"config.json", "pytorch_model.bin"})
