@@ -23,7 +23,7 @@ private:
 
 /// Scope guard for a model whose weights will come from a file: while it lives (on this thread) the functions below,
 /// and Embedding, return memory of undefined contents instead of drawing numbers. roberta-base is made in a millisecond
-/// instead of a second. = torch.nn.utils.skip_init.
+/// instead of five seconds. = torch.nn.utils.skip_init.
 class SkipInit {
 public:
     SkipInit();

@@ -95,7 +95,7 @@ TEST_CASE("SkipInit leaves out the first values, and nothing else", "[nn][init]"
         CHECK(encoder.norm.weight.value.at({0}) == 1);
     }
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    if (!pool().poisons) CHECK(seconds < 0.2);  // measured: 1 ms; a generator would need a second
+    if (!pool().poisons) CHECK(seconds < 0.2);  // measured: 1 ms; drawing them takes 5 s
     pool().trim();
 
     // Guards nest; the last one that ends brings the numbers back.
