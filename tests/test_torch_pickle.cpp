@@ -228,9 +228,9 @@ TEST_CASE("P2: other ways to import and to call", "[torch_pickle][P2]") {
 }
 
 TEST_CASE("P3: names that only look like those on the list", "[torch_pickle][P3]") {
-    const auto check = [](const std::string& module, const std::string& name) {
-        INFO(module << " " << name);
-        check_value(pk::call(pk::global(module, name), {pk::text("id")}), "UNSAFE", "which is not on the list");
+    const auto check = [](const std::string& package, const std::string& name) {
+        INFO(package << " " << name);
+        check_value(pk::call(pk::global(package, name), {pk::text("id")}), "UNSAFE", "which is not on the list");
     };
     check("torch.storage", "os.system");
     check("torch._utils", "_rebuild_tensor_v2.__globals__");
