@@ -190,6 +190,7 @@ cuda-compile:
 SECONDS      := 60
 FUZZ_CXX     := clang++
 FUZZ_FLAGS   := -std=c++20 -O1 -g -fopenmp -fno-sanitize-recover=all -Wno-pass-failed
+# Without word_pair.cpp, which reads nothing itself and would need LAPACK.
 FUZZ_SRC     := $(filter-out data/word_pair.cpp,$(wildcard data/*.cpp)) tensor/tensor.cpp tensor/storage.cpp tensor/emulated_team.cpp
 FUZZ_OBJ     := $(FUZZ_SRC:%.cpp=build/fuzz/%.o)
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.cpp,build/fuzz/%,$(wildcard tests/fuzz/*.cpp))

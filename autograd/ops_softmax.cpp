@@ -17,8 +17,7 @@ struct LogSoftmaxRow {
     HD void operator()(Team t, int64_t row) const {
         const real* in = x + row * cols;
         real* out = y + row * cols;
-        const real m = t.max(cols, [=](int64_t i) { return in[i]; });
-        const real shift = m > -std::numeric_limits<real>::infinity() ? m : real(0);
+        const real shift = softmax_shift(t, in, cols);
         const real s = t.sum(cols, [=](int64_t i) { return math::exp(in[i] - shift); });
         const real log_sum = shift + math::log(s > 0 ? s : real(1));  // s = 0 only when all are -infinity: they stay so
         t.each(cols, [=](int64_t i) { out[i] = in[i] - log_sum; });

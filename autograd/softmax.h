@@ -1,10 +1,20 @@
 // The kernels of softmax and dropout, shared by the ops of these names and by attention, which runs them on the weights
 // of one head after the other.
 #pragma once
+#include <limits>
+
 #include "autograd/var.h"
 #include "tensor/math.h"
 
 namespace koine {
+
+/// What is subtracted before exp: the largest of a row, so that nothing overflows. A fully masked row is all -infinity,
+/// and subtracting that would give NaN: its shift is 0, and its softmax 0.
+template <class Team>
+HD real softmax_shift(Team t, const real* x, int64_t cols) {
+    const real m = t.max(cols, [=](int64_t i) { return x[i]; });
+    return m > -std::numeric_limits<real>::infinity() ? m : real(0);
+}
 
 struct SoftmaxRow {
     real* y;
@@ -14,9 +24,7 @@ struct SoftmaxRow {
     HD void operator()(Team t, int64_t row) const {
         const real* in = x + row * cols;
         real* out = y + row * cols;
-        const real m = t.max(cols, [=](int64_t i) { return in[i]; });
-        // A fully masked row is all -infinity: subtracting its maximum would give NaN. Its softmax is defined as 0.
-        const real shift = m > -std::numeric_limits<real>::infinity() ? m : real(0);
+        const real shift = softmax_shift(t, in, cols);
         t.each(cols, [=](int64_t i) { out[i] = math::exp(in[i] - shift); });
         const real s = t.sum(cols, [=](int64_t i) { return out[i]; });
         const real scale = s == 0 ? real(0) : 1 / s;

@@ -99,30 +99,16 @@ void CharsMap::for_matches(std::string_view text, F is_enough) const {
     }
 }
 
-CharsMap::Match CharsMap::match(size_t length, uint32_t value) const {
+CharsMap::Match CharsMap::match(std::string_view text, bool is_shortest) const {
+    size_t length = 0;
+    uint32_t value = 0;
+    for_matches(text, [&](size_t n, uint32_t v) {
+        length = n, value = v;
+        return is_shortest;
+    });
     if (length == 0) return {};
     const std::string_view rest = std::string_view(replacements).substr(value);
     return {length, rest.substr(0, rest.find('\0'))};
-}
-
-CharsMap::Match CharsMap::longest(std::string_view text) const {
-    size_t length = 0;
-    uint32_t value = 0;
-    for_matches(text, [&](size_t n, uint32_t v) {
-        length = n, value = v;
-        return false;
-    });
-    return match(length, value);
-}
-
-CharsMap::Match CharsMap::shortest(std::string_view text) const {
-    size_t length = 0;
-    uint32_t value = 0;
-    for_matches(text, [&](size_t n, uint32_t v) {
-        length = n, value = v;
-        return true;
-    });
-    return match(length, value);
 }
 
 size_t CharsMap::plain_prefix(std::string_view text, char stop) const {

@@ -37,8 +37,8 @@ public:
         size_t length = 0;
         std::string_view replacement;
     };
-    Match longest(std::string_view text) const;
-    Match shortest(std::string_view text) const;
+    Match longest(std::string_view text) const { return match(text, false); }
+    Match shortest(std::string_view text) const { return match(text, true); }
     /// How many bytes at the front of `text` are ASCII, not `stop`, and surely begin no rule: most texts are mostly
     /// these, and need no walk in the trie.
     size_t plain_prefix(std::string_view text, char stop) const;
@@ -46,7 +46,7 @@ public:
 private:
     template <class F>
     void for_matches(std::string_view text, F is_enough) const;
-    Match match(size_t length, uint32_t value) const;
+    Match match(std::string_view text, bool is_shortest) const;
     uint32_t child(uint32_t base, uint8_t byte) const;
 
     std::vector<uint32_t> trie;

@@ -6,7 +6,6 @@
 #include <cmath>
 
 #include "data/csv.h"
-#include "data/json.h"
 
 namespace koine {
 namespace {
@@ -81,12 +80,7 @@ void read_main_file(const JsonObject& o, TokenizerConfig& config) {
     config.adds_prefix_space = o.flag("add_prefix_space", false);
     config.adds_bos = optional_flag(o, "add_bos_token");
     config.adds_eos = optional_flag(o, "add_eos_token");
-    // "No limit" is written as 1e30.
-    const double max_tokens = o.number("model_max_length", 0);
-    if (max_tokens < 0 || max_tokens != std::floor(max_tokens)) {
-        o.fail("VALUE", "model_max_length", "is " + o.value("model_max_length").dump() + ", expected a whole number");
-    }
-    if (max_tokens <= INT32_MAX) config.max_tokens = int64_t(max_tokens);
+    config.max_tokens = model_max_length(o);
     read_named(o, config);
     if (!o.has("added_tokens_decoder")) return;
     const JsonObject tokens = o.object("added_tokens_decoder");
@@ -100,6 +94,15 @@ void read_main_file(const JsonObject& o, TokenizerConfig& config) {
 }
 
 }  // namespace
+
+int64_t model_max_length(const JsonObject& config) {
+    const double length = config.number("model_max_length", 0);
+    if (length < 0 || length != std::floor(length)) {
+        config.fail("VALUE", "model_max_length",
+                    "is " + config.value("model_max_length").dump() + ", expected a whole number from 0 on");
+    }
+    return length <= INT32_MAX ? int64_t(length) : 0;
+}
 
 TokenizerConfig read_tokenizer_config(const fs::path& folder) {
     TokenizerConfig config;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 
+#include "data/json.h"
 #include "data/tokenizer_parts.h"
 
 namespace koine {
@@ -25,6 +26,10 @@ struct TokenizerConfig {
     /// list that has the same content.
     std::vector<AddedToken> added;
 };
+
+/// The field model_max_length of a tokenizer_config.json; 0 when it is absent or means no limit (1e30). Throws
+/// DataError(VALUE) for anything else than a whole number from 0 on.
+int64_t model_max_length(const JsonObject& config);
 
 /// Throws DataError: what parse_json throws, VALUE for fields of another kind or out of range.
 TokenizerConfig read_tokenizer_config(const std::filesystem::path& folder);

@@ -4,11 +4,11 @@
 #include "data/tokenizer_json.h"
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <set>
 
 #include "data/json.h"
+#include "data/tokenizer_config.h"
 #include "data/tokenizer_json_model.h"
 #include "data/tokenizer_json_steps.h"
 
@@ -214,12 +214,7 @@ std::optional<std::string> token_text(const JsonObject& o, const std::string& na
 void read_config(const std::filesystem::path& path, const Tokens& tokens, TokenizerParts& parts) {
     const Json json = read_json(path);
     const JsonObject o(json, path.string());
-    // "No limit" is written as 1e30.
-    const double max_tokens = o.number("model_max_length", 0);
-    if (max_tokens < 0 || max_tokens != std::floor(max_tokens)) {
-        o.fail("VALUE", "model_max_length", "is not a whole number from 0 on");
-    }
-    if (max_tokens <= INT32_MAX) parts.max_tokens = int64_t(max_tokens);
+    parts.max_tokens = model_max_length(o);
     if (const auto pad = token_text(o, "pad_token")) {
         parts.pad_id = tokens.find(*pad);
         if (!parts.pad_id) {

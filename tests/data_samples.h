@@ -30,10 +30,11 @@ inline Bytes operator+(Bytes a, const Bytes& b) {
     return a;
 }
 
-/// One gzip member.
-inline Bytes gzipped(const Bytes& contents, int level = 6) {
+/// Contents through zlib; `window_bits` say what is put around them, see deflateInit2: MAX_WBITS + 16 gzip, -MAX_WBITS
+/// nothing.
+inline Bytes deflated(const Bytes& contents, int level, int window_bits) {
     z_stream stream{};
-    deflateInit2(&stream, level, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
+    deflateInit2(&stream, level, Z_DEFLATED, window_bits, 8, Z_DEFAULT_STRATEGY);
     Bytes out(deflateBound(&stream, uLong(contents.size())));
     stream.next_in = const_cast<Bytef*>(contents.data());
     stream.avail_in = uInt(contents.size());
@@ -44,6 +45,8 @@ inline Bytes gzipped(const Bytes& contents, int level = 6) {
     deflateEnd(&stream);
     return out;
 }
+/// One gzip member.
+inline Bytes gzipped(const Bytes& contents, int level = 6) { return deflated(contents, level, MAX_WBITS + 16); }
 
 /// An IDX file of unsigned bytes: header for `extents`, then `values`.
 inline Bytes idx_bytes(const std::vector<uint32_t>& extents, const Bytes& values) {

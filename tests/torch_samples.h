@@ -103,19 +103,7 @@ struct ZipLayout {
     size_t directory = 0, end64 = 0, end = 0;  ///< end64 is 0 without zip64 records
 };
 
-inline Bytes deflated(const Bytes& contents) {
-    z_stream stream{};
-    deflateInit2(&stream, 9, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
-    Bytes out(deflateBound(&stream, uLong(contents.size())));
-    stream.next_in = const_cast<Bytef*>(contents.data());
-    stream.avail_in = uInt(contents.size());
-    stream.next_out = out.data();
-    stream.avail_out = uInt(out.size());
-    deflate(&stream, Z_FINISH);
-    out.resize(stream.total_out);
-    deflateEnd(&stream);
-    return out;
-}
+inline Bytes deflated(const Bytes& contents) { return deflated(contents, 9, -MAX_WBITS); }
 
 inline ZipLayout zip_archive(const std::vector<ZipSample>& samples, bool has_zip64 = false) {
     ZipLayout out;

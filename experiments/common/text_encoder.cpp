@@ -5,6 +5,7 @@
 
 #include "data/fnv.h"
 #include "data/model_folder.h"
+#include "experiments/common/flags.h"
 #include "nn/checkpoint.h"
 #include "nn/encode_texts.h"
 

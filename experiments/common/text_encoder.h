@@ -6,7 +6,6 @@
 
 #include "data/locate.h"
 #include "data/tokenizer.h"
-#include "experiments/common/flags.h"
 #include "nn/pretrained.h"
 
 namespace koine {
