@@ -11,42 +11,48 @@ namespace {
 
 using namespace detail;
 
-// How many of n cosines are nearer than `own`; equal ones are when they come before it.
-int64_t count_nearer(const real* cosines, int64_t n, real own, bool is_before) {
-    int32_t n_nearer = 0;
-    if (is_before) {
-        for (int64_t j = 0; j < n; j++) n_nearer += cosines[j] >= own;
-    } else {
-        for (int64_t j = 0; j < n; j++) n_nearer += cosines[j] > own;
+struct Query {
+    const real* a;               // the row a_i
+    NearestRows near_a, near_b;  // the rows of b nearest to a_i, and to b_i
+    double own;                  // the cosine of a_i and b_i
+    int64_t rank = 1;            // of b_i for a_i
+};
+
+// How many of the rows first, first + 1, ... of y are nearer to the query than its own, row `own_row`: those with a
+// larger cosine, and those with the same that come before it. Most are told apart by their n cosines from a product.
+int64_t count_nearer(const real* cosines, int64_t n, int64_t first, const Query& query, int64_t own_row,
+                     const Tensor& y) {
+    const int64_t d = y.shape[1];
+    const real low = real(query.own - doubt(d)), high = real(query.own + doubt(d));
+    int32_t n_nearer = 0, n_not_farther = 0;
+    for (int64_t j = 0; j < n; j++) n_nearer += cosines[j] > high, n_not_farther += cosines[j] >= low;
+    if (n_nearer == n_not_farther) return n_nearer;
+    for (int64_t j = 0; j < n; j++) {
+        if (cosines[j] > high || cosines[j] < low || first + j == own_row) continue;
+        const double cosine = dot(query.a, y.data() + (first + j) * d, d);
+        n_nearer += cosine > query.own || (cosine == query.own && first + j < own_row);
     }
     return n_nearer;
 }
 
-struct Query {
-    explicit Query(int64_t k) : near_a(k), near_b(k) {}
-    NearestRows near_a, near_b;  // the rows of b nearest to a_i, and to b_i
-    real own = 0;                // the cosine of a_i and b_i
-    int64_t rank = 1;            // of b_i for a_i
-};
-
 std::vector<Query> look_up(const Tensor& a, const Tensor& b, int64_t n, int64_t k, int64_t at) {
-    const int64_t n_blocks = b.shape[0] / kBlock, n_queries = std::min(kBlock, n - at * kBlock);
-    std::vector<Query> queries(static_cast<size_t>(n_queries), Query(k));
+    const int64_t n_blocks = b.shape[0] / kBlock, n_queries = std::min(kBlock, n - at * kBlock), d = b.shape[1];
+    std::vector<Query> queries;
+    for (int64_t i = at * kBlock; i < at * kBlock + n_queries; i++) {
+        const real *from_a = a.data() + i * d, *from_b = b.data() + i * d;
+        queries.push_back({from_a, NearestRows(k, from_a, b), NearestRows(k, from_b, b), dot(from_a, from_b, d)});
+    }
     const Tensor block_of_cosines = Tensor::empty({kBlock, kBlock});
     real* cosines = block_of_cosines.data();
-    for (int64_t step = 0; step < n_blocks; step++) {
-        // The block where the queries' own rows are comes first: ranks are counted against the own cosine.
-        const int64_t block = (at + step) % n_blocks, first = block * kBlock, n_rows = std::min(kBlock, n - first);
+    for (int64_t block = 0; block < n_blocks; block++) {
+        const int64_t first = block * kBlock, n_rows = std::min(kBlock, n - first);
         multiply_blocks(b, at, b, block, cosines);
         for (int64_t i = 0; i < n_queries; i++) queries[size_t(i)].near_b.see(cosines + i * kBlock, n_rows, first);
         multiply_blocks(a, at, b, block, cosines);
         for (int64_t i = 0; i < n_queries; i++) {
             Query& query = queries[size_t(i)];
             const real* row = cosines + i * kBlock;
-            if (step == 0) query.own = row[i];
-            const int64_t n_before = std::clamp<int64_t>(at * kBlock + i - first, 0, n_rows);
-            query.rank += count_nearer(row, n_before, query.own, true) +
-                          count_nearer(row + n_before, n_rows - n_before, query.own, false);
+            query.rank += count_nearer(row, n_rows, first, query, at * kBlock + i, b);
             query.near_a.see(row, n_rows, first);
         }
     }

@@ -16,8 +16,13 @@ constexpr double kLargestSquare = 1e100;
 }  // namespace
 
 double dot(const real* x, const real* y, int64_t d) {
-    double sum = 0;
-    for (int64_t j = 0; j < d; j++) sum += double(x[j]) * double(y[j]);
+    constexpr int64_t kLanes = 8;  // sums that do not wait for each other
+    double lanes[kLanes] = {}, sum = 0;
+    for (int64_t j = 0; j + kLanes <= d; j += kLanes) {
+        for (int64_t lane = 0; lane < kLanes; lane++) lanes[lane] += double(x[j + lane]) * double(y[j + lane]);
+    }
+    for (int64_t j = d / kLanes * kLanes; j < d; j++) sum += double(x[j]) * double(y[j]);
+    for (const double lane : lanes) sum += lane;
     return sum;
 }
 
@@ -53,10 +58,14 @@ void multiply_blocks(const Tensor& x, int64_t at, const Tensor& y, int64_t block
 
 // Few rows are near enough: most are passed over, many at a glance.
 void NearestRows::see(const real* cosines, int64_t n, int64_t first) {
+    const int64_t d = y.shape[1];
     for (int64_t begin = 0; begin < n; begin += kGlance) {
         const int64_t end = std::min(n, begin + kGlance);
         if (CpuTeam().max(end - begin, [=](int64_t j) { return cosines[begin + j]; }) < reach) continue;
-        for (int64_t j = begin; j < end; j++) offer({cosines[j], int32_t(first + j)});
+        for (int64_t j = begin; j < end; j++) {
+            if (cosines[j] < reach || cosines[j] == -std::numeric_limits<real>::infinity()) continue;
+            offer({dot(query, y.data() + (first + j) * d, d), int32_t(first + j)});
+        }
     }
 }
 
@@ -68,7 +77,7 @@ void NearestRows::offer(const Found& found) {
     }
     heap.push_back(found);
     std::push_heap(heap.begin(), heap.end(), is_nearer);
-    if (heap.size() == k) reach = heap.front().cosine;
+    if (heap.size() == k) reach = real(heap.front().cosine - doubt(y.shape[1]));
 }
 
 std::vector<int32_t> NearestRows::rows() const {

@@ -25,25 +25,31 @@ struct UnitRows {
 
     int64_t n_blocks() const { return rows.shape[0] / kBlock; }
 };
-/// All products are made of whole blocks, so that equal rows get equal cosines, bit for bit, wherever they are: BLAS
-/// may have other kernels for what is left over at the edge of a matrix. Throws as squared_lengths.
+/// Throws as squared_lengths.
 UnitRows unit_rows(const char* op, const char* name, const Tensor& x);
 
 /// cosines[kBlock, kBlock] of block `at` of x with block `block` of y.
 void multiply_blocks(const Tensor& x, int64_t at, const Tensor& y, int64_t block, real* cosines);
 
-/// The k nearest rows seen so far; of equal cosines the smaller row. Their order of arrival does not matter.
+/// How far such a cosine of rows of d numbers can be from dot(). BLAS rounds in an order that depends on the processor
+/// and on where in the block a row is, so equal rows may get different cosines: what is closer than this is decided by
+/// dot().
+inline double doubt(int64_t d) { return double(d + 8) * double(std::numeric_limits<real>::epsilon()); }
+
+/// The k rows of y nearest to a query that were seen so far; of equal cosines the smaller row. Their order of arrival
+/// does not matter.
 class NearestRows {
 public:
-    explicit NearestRows(int64_t k_) : k(size_t(k_)) {}
-    /// Rows first, first + 1, ... with these n cosines.
+    /// The query, of as many numbers as a row of y[N, D], must outlive this.
+    NearestRows(int64_t k_, const real* query_, const Tensor& y_) : k(size_t(k_)), query(query_), y(y_) {}
+    /// Rows first, first + 1, ... with these n cosines from a product; those of -infinity are left out.
     void see(const real* cosines, int64_t n, int64_t first);
     /// Their indices, ascending.
     std::vector<int32_t> rows() const;
 
 private:
     struct Found {
-        real cosine;
+        double cosine;
         int32_t row;
     };
     static bool is_nearer(const Found& p, const Found& q) {
@@ -52,8 +58,10 @@ private:
     void offer(const Found& found);
 
     size_t k;
+    const real* query;
+    Tensor y;
     std::vector<Found> heap;                              // the farthest in front
-    real reach = -std::numeric_limits<real>::infinity();  // whoever is below is not among the k
+    real reach = -std::numeric_limits<real>::infinity();  // a product's cosine below is not among the k
 };
 
 /// |A n B| / |A u B| of two ascending lists, not both empty.

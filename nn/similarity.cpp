@@ -157,7 +157,9 @@ namespace {
 Neighbours nearest_by_cosine(const Tensor& x, int64_t n, int64_t k, int64_t at) {
     using detail::kBlock;
     const int64_t n_queries = std::min(kBlock, n - at * kBlock);
-    std::vector<detail::NearestRows> nearest(static_cast<size_t>(n_queries), detail::NearestRows(k));
+    std::vector<detail::NearestRows> nearest;
+    for (int64_t i = at * kBlock; i < at * kBlock + n_queries; i++)
+        nearest.emplace_back(k, x.data() + i * x.shape[1], x);
     const Tensor block_of_cosines = Tensor::empty({kBlock, kBlock});
     real* cosines = block_of_cosines.data();
     for (int64_t block = 0; block < x.shape[0] / kBlock; block++) {
