@@ -53,20 +53,20 @@ CPPFLAGS := -I. -DREAL=$(REAL) -DKOINE_VERSION='"$(VERSION)"' -DKOINE_SOURCE_DIR
 WARN     := -Wall -Wextra -Wshadow -Werror -Wno-restrict -Wno-unknown-warning-option
 OPT      := -O3 -march=$(ARCH) -fno-math-errno -fno-trapping-math
 ifeq ($(SAN),1)
-  OPT := -O1 -g -march=$(ARCH) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
+  OPT := -O1 -g1 -march=$(ARCH) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
          -Wno-maybe-uninitialized
 endif
-HOSTFLAGS := $(OPT) -fopenmp $(WARN)
+HOSTFLAGS  = $(OPT) -fopenmp $(WARN)
 DEPFLAGS   = -MMD -MP -MF $(@:.o=.d)
 ifeq ($(CUDA),1)
   # The same files through nvcc: `-x cu` compiles the kernels for the device, g++ compiles the rest with HOSTFLAGS.
   comma   := ,
-  COMPILE := $(NVCC) -x cu -std=c++20 -O3 -arch=$(CUDA_ARCH) --expt-relaxed-constexpr \
+  COMPILE  = $(NVCC) -x cu -std=c++20 -O3 -arch=$(CUDA_ARCH) --expt-relaxed-constexpr \
              $(foreach f,$(filter-out -Wshadow,$(HOSTFLAGS)),-Xcompiler $(f)) $(CPPFLAGS)
   LINK    := $(NVCC) -arch=$(CUDA_ARCH) $(foreach f,$(OPT) -fopenmp,-Xcompiler $(f))
   LIBS    := $(subst -Wl$(comma),-Xlinker ,$(subst -Wl$(comma)-rpath$(comma),-Xlinker -rpath -Xlinker ,$(LIBS))) -lcublas
 else
-  COMPILE := $(CXX) -std=c++20 $(HOSTFLAGS) $(CPPFLAGS)
+  COMPILE  = $(CXX) -std=c++20 $(HOSTFLAGS) $(CPPFLAGS)
   LINK    := $(CXX) $(OPT) -fopenmp
 endif
 
@@ -107,6 +107,10 @@ $(BUILD)/koine_tests: $(call objects,$(TEST_SRC)) $(BUILD)/libcommon.a $(BUILD)/
 $(BUILD)/koine_bench: $(call objects,$(BENCH_SRC)) $(BUILD)/libkoine.a
 	@echo "  link     $@"
 	@$(LINK) -o $@ $^ $(LIBS)
+
+# Tests take longer to compile than to run: hardly optimised, and not at all under the sanitizers. Benchmarks are not tests.
+$(BUILD)/tests/%.o: OPT := $(if $(filter 1,$(SAN)),$(subst -O1,-O0,$(OPT)),$(subst -O3,-O1,$(OPT)))
+$(BUILD)/tests/bench/%.o: OPT := $(OPT)
 
 $(BUILD)/%.o: %.cpp $(BUILD)/checked
 	@mkdir -p $(@D)
@@ -168,6 +172,10 @@ smoke: $(PROGRAMS)
 	@echo "  smoke    $(BIN)/latent_similarity"
 	@$(BIN)/latent_similarity --data-set synthetic --train-limit 200 --test-limit 60 --models 1,2 --anchors 50 \
 	  --out $(SMOKE)/latent_similarity --quiet
+	@echo "  smoke    $(BIN)/text_classification"
+	@$(BIN)/text_classification --data-set synthetic --train-limit 300 --test-limit 90 --seeds 2 --epochs 4 --sweep 50 \
+	  --out $(SMOKE)/text_classification --quiet
+	@$(BIN)/text_classification --data-set synthetic --explain "bada" --quiet
 	@echo "  smoke    $(BIN)/words"
 	@$(BIN)/words translate baba --data-set synthetic --quiet
 	@echo "  smoke    $(BIN)/embed"
