@@ -75,13 +75,13 @@ std::vector<std::string> data_roots(const DataOptions& options) {
     return roots;
 }
 
-std::string fetch_script() {
+std::string project_file(const std::string& path) {
     std::error_code ignored;
     const fs::path program = fs::read_symlink("/proc/self/exe", ignored);
     for (fs::path folder : {program.parent_path(), fs::current_path(ignored)}) {
         for (; !folder.empty(); folder = folder.parent_path()) {
-            const fs::path script = folder / "data" / "fetch.sh";
-            if (fs::is_regular_file(script, ignored)) return script.string();
+            const fs::path file = folder / path;
+            if (fs::is_regular_file(file, ignored)) return file.string();
             if (folder == folder.root_path()) break;
         }
     }
@@ -94,7 +94,7 @@ std::string find_or_fetch(const std::string& name, const DataOptions& options,
     const auto found = std::find_if(roots.begin(), roots.end(), is_there);
     if (found != roots.end()) return *found;
 
-    const std::string destination = fetch_destination(options), script = fetch_script();
+    const std::string destination = fetch_destination(options), script = project_file("data/fetch.sh");
     std::string looked, reason;
     for (const std::string& root : roots) looked += (looked.empty() ? "" : ", ") + root;
     if (looked.empty()) looked = "no folder: neither --data, $KOINE_DATA, $XDG_CACHE_HOME nor $HOME is set";

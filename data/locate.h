@@ -26,8 +26,9 @@ std::string cache_home();
 /// The folders to look in, best first. They need not exist.
 std::vector<std::string> data_roots(const DataOptions& options);
 
-/// The path of data/fetch.sh, found beside the running program or the working directory, or above them; else "".
-std::string fetch_script();
+/// The path of a file of the source tree, such as data/fetch.sh: found beside the running program or below the working
+/// directory, or above them; else "".
+std::string project_file(const std::string& path);
 
 /// The first root for which `is_there(root)` holds, after running data/fetch.sh NAME once if there is none. Throws
 /// DataError(MISSING), which lists where it looked and the command that fetches, when that does not help or is not

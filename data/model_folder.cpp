@@ -2,6 +2,7 @@
 #include "data/model_folder.h"
 
 #include <algorithm>
+#include <set>
 
 #include "data/bytes.h"
 #include "data/weights.h"
@@ -84,6 +85,13 @@ const std::vector<KnownModel>& known_models() {
     return all;
 }
 
+std::string short_name(const std::string& name) {
+    for (const KnownModel& model : known_models()) {
+        if (std::count(model.repositories.begin(), model.repositories.end(), name) > 0) return model.name;
+    }
+    return name;
+}
+
 std::string hub_cache() {
     const std::string hub = environment_variable("HF_HUB_CACHE"), home = environment_variable("HF_HOME");
     if (!hub.empty()) return hub;
@@ -113,6 +121,38 @@ std::string find_model(const std::string& name, const DataOptions& options) {
         name, options, [&](const std::string& r) { return !below(r, names).empty(); },
         cache.empty() ? "" : "the hub's cache, " + cache);
     return below(root, names);
+}
+
+std::vector<std::string> models_at_hand(const DataOptions& options) {
+    std::set<std::string> names;
+    const auto folders_in = [](const fs::path& folder) {
+        std::vector<std::string> found;
+        std::error_code ignored;
+        for (const auto& entry : fs::directory_iterator(folder, ignored)) found.push_back(entry.path().filename());
+        return found;
+    };
+    for (const std::string& root : data_roots(options)) {
+        for (const std::string& name : folders_in(fs::path(root) / "encoders")) {
+            const fs::path folder = fs::path(root) / "encoders" / name;
+            if (is_model_folder(folder)) names.insert(name);
+            for (const std::string& inner : folders_in(folder)) {  // ORG/NAME
+                if (is_model_folder(folder / inner)) names.insert(name + "/" + inner);
+            }
+        }
+    }
+    for (const std::string& repository : folders_in(hub_cache())) {
+        const std::string start = "models--";
+        if (!repository.starts_with(start)) continue;
+        std::string name = repository.substr(start.size());
+        const size_t dashes = name.find("--");
+        if (dashes != name.npos) name.replace(dashes, 2, "/");
+        try {
+            if (!in_hub_cache({name}).empty()) names.insert(name);
+        } catch (const DataError&) {  // nothing that could be used
+        }
+    }
+    std::erase_if(names, [](const std::string& name) { return !is_plain_name(name); });
+    return {names.begin(), names.end()};
 }
 
 }  // namespace koine

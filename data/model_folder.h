@@ -18,6 +18,8 @@ struct KnownModel {
     std::vector<std::string> repositories;
 };
 const std::vector<KnownModel>& known_models();
+/// The short name of a model that has one; any other name as it is.
+std::string short_name(const std::string& name);
 
 /// The folder in which transformers and its relatives keep what they fetch: $HF_HUB_CACHE, else $HF_HOME/hub, else
 /// ${XDG_CACHE_HOME:-~/.cache}/huggingface/hub; "" when none of the variables is set.
@@ -29,5 +31,9 @@ std::string hub_cache();
 ///   encoders/NAME and NAME below the folders of data_roots(), then in hub_cache(), then fetched by data/fetch.sh.
 /// Throws DataError(MISSING), which lists where it looked and the command that fetches, when there is none.
 std::string find_model(const std::string& name, const DataOptions& options);
+
+/// The models in encoders/ below the folders of data_roots() and in hub_cache(), by names that find_model() takes, in
+/// alphabetical order. A cache that is damaged holds none.
+std::vector<std::string> models_at_hand(const DataOptions& options);
 
 }  // namespace koine

@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "data/batches.h"
+#include "data/made_up_word.h"
 #include "tensor/linalg.h"
 
 namespace koine {
@@ -129,21 +130,6 @@ WordPair load_word_pair(const std::string& file_a, const std::string& file_b) {
 
 // ---- made-up words ------------------------------------------------------------------------------------------------
 
-namespace {
-
-// Word i of an endless list: i in a number system whose digits are syllables, four letters at least.
-std::string made_up_word(int64_t i) {
-    constexpr std::string_view kConsonants = "bdfgklmnprstvz", kVowels = "aeiou";
-    std::string word;
-    for (int64_t left = i; left > 0 || word.size() < 4; left /= 70) {
-        word += kConsonants[size_t(left % 70 / 5)];
-        word += kVowels[size_t(left % 5)];
-    }
-    return word;
-}
-
-}  // namespace
-
 WordPair synthetic_words(int64_t n, uint64_t seed) {
     if (n < 1 || n > 100000) throw ValueError("synthetic_words: " + std::to_string(n) + " words; want 1 to 100000");
     constexpr int64_t kHidden = 50, kDim = 300, kClusters = 60;
@@ -170,7 +156,7 @@ WordPair synthetic_words(int64_t n, uint64_t seed) {
     };
     WordPair pair;
     pair.source_a = pair.source_b = "made-up words, a hidden space seen through a random map with noise; not language";
-    for (int64_t i = 0; i < n; i++) pair.words.push_back(made_up_word(i));
+    for (int64_t i = 0; i < n; i++) pair.words.push_back(made_up_word(i, "bdfgklmnprstvz", "aeiou"));
     pair.a = seen(10), pair.b = seen(20);
     pair.counts = {{"made-up words", n}};
     return pair;

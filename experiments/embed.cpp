@@ -185,8 +185,6 @@ void put_tsv(const Tensor& rows) {
 
 constexpr size_t kBlock = 2048;  // lines
 
-DataOptions data_options(const Config& config) { return {.dir = config.data, .is_offline = config.offline}; }
-
 void print_ids(const Config& config, Lines& lines) {
     // A folder needs neither weights nor a config.json for this.
     const bool is_folder = std::filesystem::is_directory(config.model);

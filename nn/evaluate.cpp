@@ -98,13 +98,22 @@ ImageScores compare_images(const Tensor& y, const Tensor& target) {
     return mean;
 }
 
-ClassScores score_classes(const Tensor& logits, const Indices& labels) {
+namespace {
+
+void require_logits(const char* function, const Tensor& logits, const Indices& labels) {
     const Shape& s = logits.shape;
     if (s.rank != 2 || s[0] < 1 || labels.numel() != s[0]) {
-        throw ShapeError("score_classes: logits " + s.str() + ", labels " + labels.shape.str() +
+        throw ShapeError(std::string(function) + ": logits " + s.str() + ", labels " + labels.shape.str() +
                          "; want [N, K], [N] with N >= 1");
     }
-    labels.require_below("score_classes", s[1]);
+    labels.require_below(function, s[1]);
+}
+
+}  // namespace
+
+ClassScores score_classes(const Tensor& logits, const Indices& labels) {
+    require_logits("score_classes", logits, labels);
+    const Shape& s = logits.shape;
     const std::vector<real> all = logits.to_vector();
     const std::vector<int32_t> right = labels.to_vector();
     const int64_t n_classes = s[1];
@@ -127,6 +136,53 @@ ClassScores score_classes(const Tensor& logits, const Indices& labels) {
         mean.top5 += double(n_before < 5 && !is_nan) / double(s[0]);
     }
     return mean;
+}
+
+Confusion count_confusion(const Tensor& logits, const Indices& labels) {
+    require_logits("count_confusion", logits, labels);
+    const int64_t n_classes = logits.shape[1];
+    const std::vector<real> all = logits.to_vector();
+    const std::vector<int32_t> right = labels.to_vector();
+    Confusion c{n_classes, std::vector<int64_t>(size_t(n_classes * n_classes))};
+    for (size_t n = 0; n < right.size(); n++) {
+        const auto row = all.begin() + int64_t(n) * n_classes;
+        if (std::any_of(row, row + n_classes, [](real x) { return std::isnan(x); }))
+            throw NonFiniteError("count_confusion: a logit of sample " + std::to_string(n) + " is nan");
+        c.counts[size_t(right[n] * n_classes + (std::max_element(row, row + n_classes) - row))]++;
+    }
+    return c;
+}
+
+int64_t Confusion::n_of(int64_t right) const {
+    int64_t n = 0;
+    for (int64_t k = 0; k < n_classes; k++) n += at(right, k);
+    return n;
+}
+
+double Confusion::accuracy() const {
+    double n_right = 0, n = 0;
+    for (int64_t k = 0; k < n_classes; k++) n_right += double(at(k, k)), n += double(n_of(k));
+    return n_right / n;
+}
+
+double Confusion::weighted_f1() const {
+    double sum = 0, n = 0;
+    for (int64_t k = 0; k < n_classes; k++) {
+        double n_predicted = 0;
+        for (int64_t j = 0; j < n_classes; j++) n_predicted += double(at(j, k));
+        const double n_right = double(n_of(k)), n_either = n_right + n_predicted;  // 2 TP + FN + FP
+        if (n_either > 0) sum += n_right * 2 * double(at(k, k)) / n_either;
+        n += n_right;
+    }
+    return sum / n;
+}
+
+double Confusion::mean_absolute_error() const {
+    double sum = 0, n = 0;
+    for (int64_t i = 0; i < n_classes; i++) {
+        for (int64_t j = 0; j < n_classes; j++) sum += double(std::abs(i - j) * at(i, j)), n += double(at(i, j));
+    }
+    return sum / n;
 }
 
 }  // namespace koine

@@ -1,6 +1,7 @@
 // How well a model does: running it over a whole data set, comparing images, and counting right answers.
 #pragma once
 #include <functional>
+#include <vector>
 
 #include "autograd/ops.h"
 
@@ -30,5 +31,24 @@ struct ClassScores {
 /// numbers, and a class with logit NaN is never right. Throws ShapeError unless there is a label for each of N >= 1
 /// rows, ValueError for a label outside [0, K).
 ClassScores score_classes(const Tensor& logits, const Indices& labels);
+
+/// How often each class was taken for each: what accuracy, F1 and the mean absolute error are made of.
+struct Confusion {
+    int64_t n_classes = 0;
+    std::vector<int64_t> counts;  ///< [K, K]: the right class is the row, the predicted one the column
+
+    int64_t at(int64_t right, int64_t predicted) const { return counts.at(size_t(right * n_classes + predicted)); }
+    /// Samples of a class.
+    int64_t n_of(int64_t right) const;
+    double accuracy() const;
+    /// Mean over the classes, weighted by their samples, of 2 TP / (2 TP + FP + FN); 0 for a class that is neither there
+    /// nor predicted. = sklearn.metrics.f1_score(average="weighted", zero_division=0).
+    double weighted_f1() const;
+    /// Mean of |right - predicted|, for classes that are steps of a scale; the paper's code reports it, too.
+    double mean_absolute_error() const;
+};
+/// The predicted class is the largest logit of logits[N, K]; of equal ones the smallest class. Throws NonFiniteError for
+/// a NaN, else as score_classes.
+Confusion count_confusion(const Tensor& logits, const Indices& labels);
 
 }  // namespace koine

@@ -15,7 +15,9 @@ inline Bytes large_file() {
 }
 inline const std::string kSmall = "the quick brown fox\n";
 
-inline bool can_fetch() { return !fetch_script().empty() && std::system("command -v curl > /dev/null 2>&1") == 0; }
+inline bool can_fetch() {
+    return !project_file("data/fetch.sh").empty() && std::system("command -v curl > /dev/null 2>&1") == 0;
+}
 inline bool has_pip() { return std::system("python3 -m pip --version > /dev/null 2>&1") == 0; }
 
 /// Makes a wheel of what lies in wheel/toypackage, and returns the variables with which pip finds it, and nothing else.

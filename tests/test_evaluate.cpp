@@ -1,5 +1,9 @@
-// Scores of images against scikit-image (tests/golden/make_ae_golden.py), and running a model in batches.
+// Scores of images against scikit-image (tests/golden/make_ae_golden.py), counts of classes against scikit-learn, and
+// running a model in batches.
 #include "nn/evaluate.h"
+
+#include <limits>
+
 #include "tests/catch.h"
 #include "tests/golden/golden.h"
 #include "tests/golden/relative_ae.h"
@@ -13,6 +17,19 @@ Tensor noise(const Shape& shape, uint32_t stream) {
     const Tensor t = Tensor::empty(shape);
     for (int64_t i = 0; i < t.numel(); i++) t.data()[i] = real(formula(stream, uint32_t(i)));
     return t;
+}
+
+// Logits whose largest is at the class that is predicted for each sample.
+Confusion confusion_of(const std::vector<int32_t>& right, const std::vector<int32_t>& predicted, int64_t n_classes) {
+    const Tensor logits = Tensor::full({int64_t(predicted.size()), n_classes}, -1);
+    for (size_t i = 0; i < predicted.size(); i++) logits.data()[int64_t(i) * n_classes + predicted[i]] = real(0.5);
+    return count_confusion(logits, Indices(right));
+}
+
+void check_scores(const Confusion& c, double accuracy, double f1, double error) {
+    CHECK(c.accuracy() == Approx(accuracy).epsilon(1e-12));
+    CHECK(c.weighted_f1() == Approx(f1).epsilon(1e-12));
+    CHECK(c.mean_absolute_error() == Approx(error).epsilon(1e-12));
 }
 
 }  // namespace
@@ -95,4 +112,90 @@ TEST_CASE("what cannot be cut into batches is refused", "[nn][evaluate][errors]"
     CHECK_ERROR(apply_in_batches(Tensor::zeros({3, 2}), [](const Var& x) { return linear(x, x, Var()) + Var(); }),
                 Error, "undefined");
     CHECK(!NoGrad::is_active());
+}
+
+TEST_CASE("classes are counted by what is right and what was predicted", "[nn][evaluate]") {
+    const Confusion c = confusion_of({0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2}, {0, 0, 1, 2, 1, 1, 0, 2, 2, 2, 1, 0}, 3);
+    CHECK(c.n_classes == 3);
+    CHECK(c.counts == std::vector<int64_t>{2, 1, 1, 1, 2, 0, 1, 1, 3});
+    CHECK(c.at(0, 2) == 1);
+    CHECK(c.at(2, 0) == 1);
+    CHECK(c.at(1, 2) == 0);
+    CHECK(c.n_of(0) == 4);
+    CHECK(c.n_of(1) == 3);
+    CHECK(c.n_of(2) == 5);
+    // By hand: 7 of 12; F1 of the classes 4/8, 4/7 and 6/9, weighted by 4, 3 and 5; three errors of 1 and two of 2.
+    check_scores(c, 7.0 / 12, (4 * 4.0 / 8 + 3 * 4.0 / 7 + 5 * 6.0 / 9) / 12, 7.0 / 12);
+    // sklearn.metrics, computed once: accuracy_score, f1_score(average="weighted"), mean_absolute_error.
+    check_scores(c, 0.583333333333333, 0.587301587301587, 0.583333333333333);
+
+    // Everything right, everything wrong.
+    check_scores(confusion_of({0, 1, 2, 2}, {0, 1, 2, 2}, 3), 1, 1, 0);
+    check_scores(confusion_of({0, 0, 2}, {2, 2, 0}, 3), 0, 0, 2);
+    check_scores(confusion_of({1}, {0}, 2), 0, 0, 1);
+}
+
+TEST_CASE("classes that do not occur, or that nothing was taken for", "[nn][evaluate]") {
+    // sklearn.metrics, computed once, with f1_score(average="weighted", zero_division=0, labels=all).
+    const Confusion absent = confusion_of({0, 0, 2, 2, 2}, {0, 2, 2, 2, 0}, 3);  // no 1 anywhere
+    CHECK(absent.n_of(1) == 0);
+    check_scores(absent, 0.6, 0.6, 0.8);
+    const Confusion unused = confusion_of({0, 0, 1, 1, 1, 2}, {0, 2, 0, 2, 2, 2}, 3);  // nothing is taken for a 1
+    CHECK(unused.n_of(1) == 3);
+    CHECK(unused.at(1, 1) == 0);
+    check_scores(unused, 0.333333333333333, 0.233333333333333, 0.833333333333333);
+    const Confusion invented = confusion_of({0, 0, 2, 2}, {1, 0, 1, 2}, 3);  // no 1 is there, two are predicted
+    check_scores(invented, 0.5, 0.666666666666667, 0.5);
+
+    // Five classes, two of which never occur and one of which is never predicted.
+    std::vector<int32_t> right, predicted;
+    for (int32_t n = 0; n < 40; n++) right.push_back((7 * n * n + 3) % 5), predicted.push_back((3 * n + n * n / 4) % 5);
+    check_scores(confusion_of(right, predicted, 5), 0.1, 0.114285714285714, 1.7);
+}
+
+TEST_CASE("of equal logits the smallest class is predicted", "[nn][evaluate]") {
+    const auto inf = std::numeric_limits<real>::infinity();
+    const Tensor logits = Tensor::from({1, 1, 1, 0, 2, 2, -inf, -inf, -inf, 3, inf, inf}, {4, 3});
+    CHECK(count_confusion(logits, Indices(std::vector<int32_t>{2, 2, 2, 2})).counts ==
+          std::vector<int64_t>{0, 0, 0, 0, 0, 0, 2, 2, 0});
+}
+
+TEST_CASE("the accuracy of a confusion is that of the scores", "[nn][evaluate]") {
+    for (const int64_t n_classes : {2, 3, 7}) {
+        const Tensor fine = noise({200, n_classes}, 5), coarse = Tensor::empty(fine.shape);
+        for (int64_t i = 0; i < fine.numel(); i++) coarse.data()[i] = real(int(4 * fine.data()[i]));  // many ties
+        std::vector<int32_t> labels;
+        for (uint32_t i = 0; i < 200; i++) labels.push_back(int32_t(double(n_classes) * formula(6, i)));
+        for (const Tensor& logits : {fine, coarse}) {
+            const Confusion c = count_confusion(logits, Indices(labels));
+            CHECK(c.accuracy() == Approx(score_classes(logits, Indices(labels)).top1).epsilon(1e-12));
+            int64_t n = 0;
+            for (int64_t k = 0; k < n_classes; k++) n += c.n_of(k);
+            CHECK(n == 200);
+        }
+        // Views are logits, too.
+        const std::vector<int> exchanged{1, 0};
+        const Tensor turned = fine.permute(exchanged).contiguous().permute(exchanged);
+        CHECK(count_confusion(turned, Indices(labels)).counts == count_confusion(fine, Indices(labels)).counts);
+    }
+}
+
+TEST_CASE("what cannot be counted is refused", "[nn][evaluate][errors]") {
+    const auto labels = [](const std::vector<int32_t>& values) { return Indices(values); };
+    const Tensor logits = Tensor::zeros({4, 3});
+    logits.data()[2 * 3 + 1] = std::numeric_limits<real>::quiet_NaN();
+    CHECK_ERROR(count_confusion(logits, labels({0, 1, 2, 0})), NonFiniteError,
+                "count_confusion: a logit of sample 2 is nan");
+
+    const Tensor good = Tensor::zeros({2, 3});
+    CHECK_ERROR(count_confusion(good, labels({0, 1, 2})), ShapeError,
+                "count_confusion: logits [2, 3], labels [3]; want [N, K], [N] with N >= 1");
+    CHECK_ERROR(count_confusion(Tensor::zeros({6}), labels({0})), ShapeError, "logits [6], labels [1]");
+    CHECK_ERROR(count_confusion(Tensor::zeros({0, 3}), labels({})), ShapeError, "logits [0, 3], labels [0]");
+    CHECK_ERROR(count_confusion(Tensor::zeros({1, 2, 3}), labels({0})), ShapeError, "logits [1, 2, 3]");
+    CHECK_ERROR(count_confusion(good, labels({0, 3})), ValueError,
+                "count_confusion: index 3 at position 1 is outside [0, 3)");
+    CHECK_ERROR(count_confusion(good, labels({-1, 0})), ValueError, "index -1 at position 0");
+    CHECK_ERROR(count_confusion(Tensor::zeros({1, 0}), labels({0})), ValueError, "outside [0, 0)");
+    CHECK_THROWS_AS(confusion_of({0}, {0}, 2).at(2, 0), std::out_of_range);
 }

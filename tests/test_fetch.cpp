@@ -49,7 +49,7 @@ struct Server : HttpServer {
 struct Fetch {
     explicit Fetch(const std::string& table) {
         scratch.write("data/sources.txt", bytes_of(table));
-        std::filesystem::copy(fetch_script(), scratch / "data/fetch.sh");
+        std::filesystem::copy(project_file("data/fetch.sh"), scratch / "data/fetch.sh");
     }
 
     /// Exit code of `VARIABLES sh fetch.sh toy --to FOLDER`.

@@ -76,7 +76,7 @@ struct Fetch {
     explicit Fetch(const Hub& hub_, const std::string& table = "") : hub(hub_) {
         scratch.write("data/sources.txt", bytes_of(table));
         for (const char* script : {"fetch.sh", "fetch_hub.sh"}) {
-            fs::copy(fs::path(fetch_script()).parent_path() / script, scratch / "data/" + script);
+            fs::copy(project_file(std::string("data/") + script), scratch / "data/" + script);
         }
     }
     int run(const std::string& variables = "", const std::string& name = "org/toy") const {

@@ -132,9 +132,53 @@ TEST_CASE("a model that is nowhere: where it was looked for, and how it is fetch
     }
 }
 
+TEST_CASE("the models at hand, by name", "[data][model_folder]") {
+    const Places places;
+    const auto at_hand = [&] { return models_at_hand(places.options); };
+    using Names = std::vector<std::string>;
+    CHECK(at_hand() == Names{});
+    {  // no folder at all to look in
+        const EnvironmentVariable data("KOINE_DATA", nullptr), cache("XDG_CACHE_HOME", nullptr), home("HOME", nullptr);
+        CHECK(models_at_hand({}) == Names{});
+    }
+
+    places.add("shared/encoders/umberto");
+    places.add("shared/encoders/org/other", "pytorch_model.bin");
+    places.add("cache/koine/encoders/minilm", "model.safetensors.index.json");
+    places.add_to_hub("cache/huggingface/hub", "models--Musixmatch--umberto-x", "0123abc");
+    places.add_to_hub("cache/huggingface/hub", "models--roberta-base", "e2da8e2");
+    const Names all = {"Musixmatch/umberto-x", "minilm", "org/other", "roberta-base", "umberto"};
+    CHECK(at_hand() == all);
+    // Each of the names is one that find_model takes.
+    for (const std::string& name : at_hand()) CHECK(is_model_folder(places.find(name)));
+
+    // Once, wherever it is.
+    places.add("dir/encoders/umberto");
+    places.add("cache/koine/encoders/roberta-base");
+    CHECK(at_hand() == all);
+
+    // No model: without weights, without config, a file, a download that is not finished, what is no name.
+    places.scratch.write("dir/encoders/robit/config.json", {});
+    places.scratch.write("dir/encoders/weights/model.safetensors", {});
+    places.scratch.write("dir/encoders/notes.txt", {});
+    places.scratch.write("dir/encoders/org/half/config.json", {});
+    places.scratch.write("cache/huggingface/hub/models--org--begun/refs/main", bytes_of("0123abc"));
+    fs::create_directories(places.scratch / "cache/huggingface/hub/models--org--begun/snapshots/0123abc");
+    places.add("cache/huggingface/hub/datasets--org--texts/snapshots/0123abc");
+    places.add("dir/encoders/.hidden");
+    places.add("dir/encoders/with blank");
+    places.add("dir/encoders/a/b/c");
+    CHECK(at_hand() == all);
+
+    // The variables decide, as in find_model.
+    const EnvironmentVariable hub("HF_HUB_CACHE", places.scratch / "nowhere");
+    const EnvironmentVariable data("KOINE_DATA", nullptr);
+    CHECK(at_hand() == Names{"minilm", "roberta-base", "umberto"});
+}
+
 TEST_CASE("short names are the same here and in data/sources.txt", "[data][model_folder]") {
-    if (fetch_script().empty()) SKIP_TEST("no data/fetch.sh");
-    std::ifstream in(fs::path(fetch_script()).parent_path() / "sources.txt");
+    if (project_file("data/sources.txt").empty()) SKIP_TEST("no data/sources.txt");
+    std::ifstream in(project_file("data/sources.txt"));
     std::vector<std::pair<std::string, std::string>> rows, known;
     std::string line, name, kind, repository;
     while (std::getline(in, line)) {

@@ -89,6 +89,7 @@ void take_settings(const std::string& folder, const std::vector<Switch>& switche
     for (const Switch& s : switches) {
         if (!s.changes_results || !saved.contains(s.name)) continue;
         const OrderedJson& value = saved[s.name];
+        if (value == "") continue;  // a text that was not given
         try {
             s.assign(value.is_string() ? value.get<std::string>() : value.dump());
         } catch (const UsageError& error) {
@@ -157,6 +158,10 @@ std::vector<Switch> Flags::switches() {
     };
     std::erase_if(list, [&](const Switch& s) { return std::count(unused.begin(), unused.end(), s.name) != 0; });
     return list;
+}
+
+DataOptions data_options(const Flags& flags) {
+    return {flags.data, flags.offline, flags.train_limit, flags.test_limit};
 }
 
 bool parse(Flags& flags, int argc, const char* const* argv) {

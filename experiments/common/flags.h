@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "data/locate.h"
 #include "tensor/error.h"
 
 namespace koine {
@@ -71,6 +72,9 @@ struct Flags {
     /// Every switch but --help and --version. An experiment appends its own to Flags::switches().
     virtual std::vector<Switch> switches();
 };
+
+/// --data, --offline and the limits.
+DataOptions data_options(const Flags& flags);
 
 /// Reads the command line into `flags`. False when --help or --version was asked for: the text is then on stdout.
 /// With --resume the settings of that run are the defaults; `resume` then names its folder. Throws UsageError.

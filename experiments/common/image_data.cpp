@@ -14,10 +14,6 @@
 
 namespace koine {
 
-DataOptions data_options(const Flags& flags) {
-    return {flags.data, flags.offline, flags.train_limit, flags.test_limit};
-}
-
 RunInfo image_run_info(const Flags& flags, const ImageSet& data) {
     RunInfo info;
     info.data = data.name;

@@ -8,9 +8,6 @@
 
 namespace koine {
 
-/// --data, --offline and the limits.
-DataOptions data_options(const Flags& flags);
-
 /// What the first lines of a run say about its images and its device.
 RunInfo image_run_info(const Flags& flags, const ImageSet& data);
 

@@ -157,7 +157,9 @@ void Run::finish(const OrderedJson& metrics, const std::vector<Table>& tables, R
         }
     }
     std::fflush(stdout);
-    if (!is_quiet) std::fprintf(stderr, "report: %s\n", (where / "report.html").c_str());
+    if (is_quiet) return;
+    std::fprintf(stderr, "report: %s\npeak memory: %s MB\n", (where / "report.html").c_str(),
+                 fixed(peak_memory_mb(), 0).c_str());
 }
 
 }  // namespace koine

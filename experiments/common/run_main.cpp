@@ -37,7 +37,7 @@ int say(const Flags& flags, const std::string& kind, const std::string& what, in
 }  // namespace
 
 Interrupted::Interrupted(const std::filesystem::path& run_folder)
-    : Error("interrupted; the checkpoint is written, go on with --resume " + run_folder.string()) {}
+    : Interruption("interrupted; the checkpoint is written, go on with --resume " + run_folder.string()) {}
 
 bool interrupted() { return signal_arrived != 0; }
 
@@ -49,7 +49,7 @@ int run_main(Flags& flags, int argc, const char* const* argv, const std::functio
         catch_signals();
         body();
         return 0;
-    } catch (const Interrupted& e) {
+    } catch (const Interruption& e) {
         return say(flags, "", e.what(), 130);
     } catch (const UsageError& e) {
         return error(e.what(), 2);

@@ -7,8 +7,12 @@
 
 namespace koine {
 
-/// Thrown by a training loop that saw interrupted() and has written its checkpoint: exit code 130.
-struct Interrupted : Error {
+/// Thrown by whoever saw interrupted(), in words that say what is kept: exit code 130.
+struct Interruption : Error {
+    using Error::Error;
+};
+/// The same, thrown by a training loop that has written its checkpoint.
+struct Interrupted : Interruption {
     explicit Interrupted(const std::filesystem::path& run_folder);
 };
 

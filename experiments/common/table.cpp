@@ -114,7 +114,8 @@ std::string Table::text(bool has_colour) const {
 
 std::string Table::html() const {
     const auto cell = [&](const char* tag, size_t j, const std::string& text, double shade) {
-        std::string open = std::string("<") + tag + (is_numeric(j) ? " class=\"number\"" : "");
+        const char* kind = is_numeric(j) ? " class=\"number\"" : width_of(text) > 40 ? " class=\"long\"" : "";
+        std::string open = std::string("<") + tag + kind;
         if (shade >= 0)
             open += " style=\"background:" + hex(shade_of(shade)) + ";color:" + hex(ink_on(shade)) +
                     ";padding-right:.6rem\"";

@@ -36,6 +36,8 @@ public:
     /// "bert, 6 layers of 384 features, weights 0123456789abcdef; WordPiece, 30522 tokens (vocab.txt)".
     std::string description() const;
     const std::string& folder() const { return where; }
+    /// A fingerprint of the weights.
+    const std::string& hash() const { return encoder.hash; }
     const EncoderCounts& counts() const { return n; }
 
     /// One vector a text, [N, D]: from the cache when the tokens of these texts, in this order, went through these very

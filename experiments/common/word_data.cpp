@@ -33,7 +33,7 @@ WordPair load_words(const WordFlags& flags) {
     if (flags.a.empty() != flags.b.empty()) throw UsageError("--a and --b: expected both files, or neither");
     if (flags.data_set == "synthetic") return synthetic_words(4000, uint64_t(flags.seed));
     if (!flags.a.empty()) return load_word_pair(flags.a, flags.b);
-    const auto [a, b] = find_word_vectors({flags.data, flags.offline, 0, 0});
+    const auto [a, b] = find_word_vectors(data_options(flags));
     return load_word_pair(a, b);
 }
 
