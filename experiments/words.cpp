@@ -9,6 +9,7 @@
 #include "experiments/common/run_main.h"
 #include "experiments/common/table.h"
 #include "experiments/common/word_data.h"
+#include "nn/retrieval.h"
 
 using namespace koine;
 

@@ -1,6 +1,7 @@
 #include "nn/retrieval.h"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "nn/retrieval_blocks.h"
@@ -93,6 +94,29 @@ RetrievalScores compare_by_retrieval(const Tensor& a, const Tensor& b, int64_t k
     for (double* sum : {&scores.jaccard, &scores.mrr, &scores.top1, &scores.top_k}) *sum /= double(n);
     scores.cosine = mean_cosine(x, y);
     return scores;
+}
+
+std::vector<int32_t> nearest_rows(const Tensor& query, const Tensor& x, int64_t k) {
+    if (query.shape.rank != 2 || query.shape[0] != 1 || x.shape.rank != 2 || x.shape[1] != query.shape[1]) {
+        throw ShapeError("nearest_rows: query " + query.shape.str() + ", x " + x.shape.str() +
+                         "; want [1, D] and [N, D]");
+    }
+    if (k < 1) throw ValueError("nearest_rows: the " + std::to_string(k) + " nearest; want 1 or more");
+    const Tensor q = query.to(Device::cpu).contiguous(), rows = x.to(Device::cpu).contiguous();
+    squared_lengths("nearest_rows", "query", q);
+    std::vector<double> cosines = squared_lengths("nearest_rows", "x", rows);
+    std::vector<int32_t> order(cosines.size());
+    for (size_t i = 0; i < order.size(); i++) {
+        order[i] = int32_t(i);
+        const double product = dot(q.data(), rows.data() + int64_t(i) * x.shape[1], x.shape[1]);
+        cosines[i] = cosines[i] > 0 ? product / std::sqrt(cosines[i]) : 0;  // times the query's length
+    }
+    const auto middle = order.begin() + std::min<int64_t>(k, int64_t(order.size()));
+    std::partial_sort(order.begin(), middle, order.end(), [&](int32_t i, int32_t j) {
+        return cosines[size_t(i)] != cosines[size_t(j)] ? cosines[size_t(i)] > cosines[size_t(j)] : i < j;
+    });
+    order.erase(middle, order.end());
+    return order;
 }
 
 }  // namespace koine

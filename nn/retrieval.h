@@ -7,6 +7,7 @@
 // Reading order: relative.h, similarity.h, this file.
 #pragma once
 #include <cstdint>
+#include <vector>
 
 #include "tensor/tensor.h"
 
@@ -34,5 +35,9 @@ struct RetrievalScores {
 /// values that are not finite, or so large that their squares are not. Cost: two products of 2 N^2 D flops; memory:
 /// copies of a and b, and 256 KB for each thread.
 RetrievalScores compare_by_retrieval(const Tensor& a, const Tensor& b, int64_t k);
+
+/// The k rows of x[N, D] with the largest cosines with query[1, D], best first; equal ones: the smaller row first. All
+/// rows when there are fewer. Throws ShapeError unless D agrees, ValueError unless k >= 1, NonFiniteError as above.
+std::vector<int32_t> nearest_rows(const Tensor& query, const Tensor& x, int64_t k);
 
 }  // namespace koine

@@ -214,3 +214,24 @@ TEST_CASE("retrieval: spaces that cannot be compared are refused", "[nn][retriev
         CHECK_ERROR(compare_by_retrieval(broken, x, 1), NonFiniteError, "row 1 of a is not finite");
     }
 }
+
+TEST_CASE("nearest rows: best first, equal ones by index", "[nn][retrieval]") {
+    const Tensor x = Tensor::from({1, 0, 2, 0, 1, 1, -1, 0}, {4, 2});
+    CHECK(nearest_rows(x.slice(0, 0, 1), x, 4) == std::vector<int32_t>{0, 1, 2, 3});
+    CHECK(nearest_rows(x.slice(0, 3, 4), x, 2) == std::vector<int32_t>{3, 2});
+    CHECK(nearest_rows(x.slice(0, 3, 4), x, 99).size() == 4);
+    // Copies of a row are equal wherever they are; a row of zeros has cosine 0.
+    const Tensor copies = Tensor::zeros({301, 33});
+    const Tensor row = Tensor::normal({1, 33}, Random{2, 1});
+    for (int64_t i = 1; i < 301; i++) copy_row(copies, 0, i);
+    std::copy_n(row.data(), 33, copies.data() + 150 * 33);
+    for (int64_t i = 151; i < 301; i++) copy_row(copies, 150, i);
+    CHECK(nearest_rows(row, copies, 3) == std::vector<int32_t>{150, 151, 152});
+    CHECK(nearest_rows(Tensor::zeros({1, 33}), copies, 2) == std::vector<int32_t>{0, 1});
+
+    CHECK_ERROR(nearest_rows(x, x, 1), ShapeError, "query [4, 2], x [4, 2]; want [1, D] and [N, D]");
+    CHECK_ERROR(nearest_rows(row, x, 1), ShapeError, "query [1, 33], x [4, 2]");
+    CHECK_ERROR(nearest_rows(x.slice(0, 0, 1), x, 0), ValueError, "the 0 nearest; want 1 or more");
+    const Tensor broken = Tensor::full({2, 2}, std::numeric_limits<real>::quiet_NaN());
+    CHECK_ERROR(nearest_rows(x.slice(0, 0, 1), broken, 1), NonFiniteError, "row 0 of x");
+}

@@ -5,8 +5,8 @@
 
 #include "data/word_pair.h"
 #include "experiments/common/word_data.h"
-#include "nn/relative.h"
 #include "nn/retrieval.h"
+#include "nn/relative.h"
 #include "tests/catch.h"
 #include "tests/experiments_common.h"
 #include "tests/nn_samples.h"
@@ -100,12 +100,7 @@ TEST_CASE("word files are looked for in every data root, and in gensim's", "[dat
     CHECK(find_word_vectors(options).first == "root/wiki-news-300d-1M.vec");
 }
 
-TEST_CASE("nearest rows, replacements, lists, centring", "[experiments][words]") {
-    const Tensor x = Tensor::from({1, 0, 2, 0, 1, 1, -1, 0}, {4, 2});
-    CHECK(nearest_rows(x.slice(0, 0, 1), x, 4) == std::vector<int32_t>{0, 1, 2, 3});
-    CHECK(nearest_rows(x.slice(0, 3, 4), x, 2) == std::vector<int32_t>{3, 2});
-    CHECK(nearest_rows(x.slice(0, 3, 4), x, 99).size() == 4);
-
+TEST_CASE("replacements, lists, centring", "[experiments][words]") {
     const WordPair pair = synthetic_words(50, 0);
     std::vector<std::string> notes;
     CHECK(find_or_replace(pair, pair.words[7], notes) == 7);
@@ -117,6 +112,7 @@ TEST_CASE("nearest rows, replacements, lists, centring", "[experiments][words]")
     CHECK(split_list("a,b c,,d,") == std::vector<std::string>{"a", "b c", "d"});
     CHECK(split_list("").empty());
 
+    const Tensor x = Tensor::from({1, 0, 2, 0, 1, 1, -1, 0}, {4, 2});
     const Tensor c = centred_directions(x);
     const real r =
         real(std::sqrt(0.5));  // rows of length 1: (1, 0), (1, 0), (r, r), (-1, 0), mean ((1 + r) / 4, r / 4)

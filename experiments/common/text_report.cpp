@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
-#include <numeric>
 #include <utility>
 
 #include "autograd/ops.h"
 #include "data/batches.h"
 #include "nn/relative.h"
+#include "nn/retrieval.h"
 #include "tensor/linalg.h"
 
 namespace koine {
@@ -284,16 +284,13 @@ void explain(const TextFlags& flags, const std::string& text, bool is_centred) {
     for (const auto& [name, vectors] : {std::pair("English", &e.en), {"Italian", &e.it}}) {
         const Var anchors = gather_rows(vectors->of[1], lines);
         const Var origin = is_centred ? mean(anchors, {0}) : Var(Tensor::scalar(0));
-        const std::vector<real> code = relative(Var(vectors->of[0]) - origin, anchors - origin).value.to_vector();
-        std::vector<int32_t> order(code.size());
-        std::iota(order.begin(), order.end(), 0);
-        std::stable_sort(order.begin(), order.end(),
-                         [&](int32_t i, int32_t j) { return code[size_t(i)] > code[size_t(j)]; });
+        const Var query = Var(vectors->of[0]) - origin, others = anchors - origin;
+        const std::vector<real> code = relative(query, others).value.to_vector();
         Table table(std::string("The anchors nearest to the text, as the ") + name + " encoder sees it",
                     {"cosine", "in English", "in Italian"}, 3);
-        for (int i = 0; i < std::min(kNearest, int(order.size())); i++) {
-            const size_t column = size_t(order[size_t(i)]), line = size_t(lines[column]);
-            table.add({double(code[column]), e.anchors.en[line], e.anchors.it[line]});
+        for (const int32_t column : nearest_rows(query.value, others.value, kNearest)) {
+            const size_t line = size_t(lines[size_t(column)]);
+            table.add({double(code[size_t(column)]), e.anchors.en[line], e.anchors.it[line]});
         }
         std::printf("%s\n", table.text().c_str());
     }

@@ -6,6 +6,7 @@
 #include "data/batches.h"
 #include "nn/names.h"
 #include "nn/relative.h"
+#include "nn/retrieval.h"
 
 namespace koine {
 
@@ -89,19 +90,6 @@ Tensor centred_directions(const Tensor& x) {
     const NoGrad no_grad;
     const Var unit = l2_normalize(Var(x));
     return (unit - mean(unit, {0}, true)).value;
-}
-
-std::vector<int32_t> nearest_rows(const Tensor& query, const Tensor& x, int64_t k) {
-    const NoGrad no_grad;
-    const std::vector<real> cosines = relative(Var(x), Var(query)).value.to_vector();
-    std::vector<int32_t> rows(cosines.size());
-    std::iota(rows.begin(), rows.end(), 0);
-    const auto middle = rows.begin() + std::min<int64_t>(k, int64_t(rows.size()));
-    std::partial_sort(rows.begin(), middle, rows.end(), [&](int32_t i, int32_t j) {
-        return cosines[size_t(i)] != cosines[size_t(j)] ? cosines[size_t(i)] > cosines[size_t(j)] : i < j;
-    });
-    rows.erase(middle, rows.end());
-    return rows;
 }
 
 Table neighbours_table(const WordPair& pair, const std::vector<int64_t>& rows, int64_t k) {

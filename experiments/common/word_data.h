@@ -44,8 +44,6 @@ Spaces relative_codes(const Spaces& spaces, const std::vector<int32_t>& anchors)
 /// x[N, D], its rows brought to length 1 and their mean subtracted: embeddings share a large common component, which
 /// all cosines see.
 Tensor centred_directions(const Tensor& x);
-/// The k rows of x[N, D] with the largest cosines with query[1, D], best first; equal ones: the smaller row first.
-std::vector<int32_t> nearest_rows(const Tensor& query, const Tensor& x, int64_t k);
 /// A line for each of some words: its k nearest words in each space.
 Table neighbours_table(const WordPair& pair, const std::vector<int64_t>& rows, int64_t k);
 /// Some words of the pair, "a, b, c".
