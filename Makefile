@@ -108,9 +108,10 @@ $(BUILD)/koine_bench: $(call objects,$(BENCH_SRC)) $(BUILD)/libkoine.a
 	@echo "  link     $@"
 	@$(LINK) -o $@ $^ $(LIBS)
 
-# Tests take longer to compile than to run: hardly optimised, and not at all under the sanitizers. Benchmarks are not tests.
+# Tests take longer to compile than to run: hardly optimised, and not at all under the sanitizers, but for the slow twins of
+# convolutions. Benchmarks are not tests.
 $(BUILD)/tests/%.o: OPT := $(if $(filter 1,$(SAN)),$(subst -O1,-O0,$(OPT)),$(subst -O3,-O1,$(OPT)))
-$(BUILD)/tests/bench/%.o: OPT := $(OPT)
+$(BUILD)/tests/bench/%.o $(BUILD)/tests/test_conv.o: OPT := $(OPT)
 
 $(BUILD)/%.o: %.cpp $(BUILD)/checked
 	@mkdir -p $(@D)

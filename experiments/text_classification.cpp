@@ -257,16 +257,25 @@ TextResults train_all(const std::vector<Job>& jobs, const Config& config, Run& r
     return results;
 }
 
+/// The lines of the anchors that each seed takes.
+std::vector<std::vector<int32_t>> choose_anchors(const Config& config, TextData& data) {
+    const int64_t n = config.n_anchors > 0 ? config.n_anchors : data.anchors.size();
+    for (const int64_t wanted : config.sweep_sizes()) {
+        if (wanted > n) data.notes.push_back("--sweep: no " + std::to_string(wanted) + " anchors, there are fewer.");
+    }
+    std::vector<std::vector<int32_t>> lines;
+    for (int64_t i = 0; i < config.seeds; i++)
+        lines.push_back(uniform_anchors(data.anchors.size(), n, uint64_t(config.seed + i)));
+    return lines;
+}
+
 int main(int argc, char** argv) {
     Config config;
     return run_main(config, argc, argv, [&] {
-        config.sweep_sizes();
+        config.sweep_sizes(), choose_device(config);  // what is wrong there is said before anything is computed
         if (!config.explain.empty()) return explain(config, config.explain, config.center);
-        const TextData data = load_text_data(config);
-        std::vector<std::vector<int32_t>> lines;  // of the anchors, for each seed
-        const int64_t n_anchors = config.n_anchors > 0 ? config.n_anchors : data.anchors.size();
-        for (int64_t i = 0; i < config.seeds; i++)
-            lines.push_back(uniform_anchors(data.anchors.size(), n_anchors, uint64_t(config.seed + i)));
+        TextData data = load_text_data(config);
+        const auto lines = choose_anchors(config, data);
         Run run(config, text_run_info(config, data));
         record_anchors(run, data, lines);
         const TextResults results = train_all(list_jobs(config, data, lines), config, run);

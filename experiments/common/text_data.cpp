@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "autograd/ops.h"
 #include "data/json.h"
 #include "data/model_folder.h"
 #include "data/synthetic_texts.h"
-#include "autograd/ops.h"
 #include "experiments/common/progress.h"
 #include "experiments/common/run_main.h"
 #include "experiments/common/text_encoder.h"
@@ -20,17 +21,24 @@ using Texts = std::vector<std::string>;
 
 struct Language {
     const char *key, *name, *folder;
-    TextFlags::Side TextFlags::*side;
 };
-const Language kEnglish = {"en", "English", "english", &TextFlags::en};
-const Language kItalian = {"it", "Italian", "italian", &TextFlags::it};
+const Language kEnglish = {"en", "English", "english"};
+const Language kItalian = {"it", "Italian", "italian"};
+
+// flags.en or flags.it.
+template <class F>
+auto& side_of(F& flags, const Language& language) {
+    return &language == &kEnglish ? flags.en : flags.it;
+}
 
 constexpr int64_t kSyntheticAnchors = 400;
 
 bool is_synthetic(const TextFlags& flags) { return flags.data_set == "synthetic"; }
 
 // E5 models were trained on texts that begin with "query: " or "passage: " (Wang et al. 2022, arXiv 2212.03533).
-bool wants_query(const std::string& model) { return model.find("e5") != model.npos; }
+bool wants_query(const std::string& model) {
+    return std::filesystem::path(model).filename().string().find("e5") != std::string::npos;
+}
 
 // ---- encoders that are not there ------------------------------------------------------------------------------------
 
@@ -65,12 +73,12 @@ std::string advice(const TextFlags& flags) {
 }
 
 // Before anything is read or computed: what cannot end well.
-void check(const TextFlags& flags) {
+void require_usable(const TextFlags& flags) {
     if (flags.en.anchors.empty() != flags.it.anchors.empty())
         throw UsageError("--anchors-en and --anchors-it: expected both files, or neither");
     for (const Language* language : {&kEnglish, &kItalian}) {
         try {
-            find_model((flags.*language->side).encoder, data_options(flags));
+            find_model(side_of(flags, *language).encoder, data_options(flags));
         } catch (const DataError& error) {
             const std::string what = error.what();  // "... [MISSING]"
             throw DataError(error.kind, std::string("the encoder for ") + language->name, "",
@@ -106,7 +114,7 @@ TextVectors encode(const TextFlags& flags, const Language& language, const std::
         return vectors;
     }
     const auto start = std::chrono::steady_clock::now();
-    const TextFlags::Side& side = flags.*language.side;
+    const TextFlags::Side& side = side_of(flags, language);
     TextEncoder encoder({.model = side.encoder,
                          .pooling = flags.pool == "mean" ? Pooling::mean : Pooling::cls,
                          .prefix = side.prefix,
@@ -148,7 +156,7 @@ TextVectors encode(const TextFlags& flags, const Language& language, const std::
 
 ParallelTexts load_anchors(const TextFlags& flags) {
     const auto file = [&](const Language& language) {
-        const std::string& given = (flags.*language.side).anchors;
+        const std::string& given = side_of(flags, language).anchors;
         return given.empty() ? shipped_anchor(language.folder) : given;
     };
     return read_parallel_texts(file(kEnglish), file(kItalian));
@@ -181,7 +189,7 @@ std::vector<Switch> TextFlags::switches() {
     std::vector<Switch> list = Flags::switches();
     const auto add_side = [&](const Language& language) {
         const std::string suffix = std::string("-") + language.key, of = language.name;
-        Side& side = this->*language.side;
+        Side& side = side_of(*this, language);
         list.push_back({"encoder" + suffix, &side.encoder, "folder or name of the encoder for " + of, {}, {}, "MODEL"});
         list.push_back({"prefix" + suffix, &side.prefix, "put in front of every " + of + " text, such as \"query: \""});
         list.push_back({"anchors" + suffix,
@@ -213,7 +221,7 @@ TextData load_text_data(const TextFlags& flags) {
         data.en.texts = made_up.en, data.it.texts = made_up.it, data.anchors = made_up.anchors;
         data.notes.push_back("Made-up languages and encoders: the numbers say nothing about real ones.");
     } else {
-        check(flags);
+        require_usable(flags);
         data.anchors = load_anchors(flags);
         const SentimentOptions options = {data_options(flags), flags.text_column, flags.label_column, flags.is_raw};
         data.en.texts = load_sentiment(kEnglish.folder, options);
@@ -241,7 +249,7 @@ ExplainedText load_explained_text(const TextFlags& flags, const std::string& tex
     if (is_synthetic(flags)) {
         e.anchors = synthetic_texts(0, 0, kSyntheticAnchors, uint64_t(flags.seed)).anchors;
     } else {
-        check(flags);
+        require_usable(flags);
         e.anchors = load_anchors(flags);
     }
     require_enough(e.anchors, flags.n_anchors);
@@ -256,7 +264,6 @@ RunInfo text_run_info(const TextFlags& flags, const TextData& data) {
     RunInfo info;
     info.device = name_of(choose_device(flags));
     info.data = flags.data_set;
-    info.unit = "texts of each language";
     info.n_train = data.en.texts.train.size(), info.n_test = data.en.texts.test.size();
     return info;
 }
