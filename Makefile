@@ -1,9 +1,11 @@
 # Koine. `make deps && make && ./experiments/ae_stitch` is the whole story; `make help` lists the rest.
 #
-#   CUDA=0|1|auto   compile every file with nvcc as well (auto: when nvcc and a GPU are both there)
-#   ARCH=native     -march= for g++              (x86-64-v3: a binary that runs under valgrind)
-#   REAL=float      float | double               (double is the precision of the gradient checks)
-#   SAN=0|1         AddressSanitizer and UndefinedBehaviorSanitizer
+#   CUDA=0|1|fake|auto   1: kernels for GPUs, through nvcc (auto: when nvcc and a GPU are both there); fake: the GPU path
+#                        through g++, run by tests/fake_cuda
+#   CUDA_ARCH="75 90"    the GPUs that CUDA=1 compiles for (native: the one of this machine)
+#   ARCH=native          -march= for g++              (x86-64-v3: a binary that runs under valgrind)
+#   REAL=float           float | double               (double is the precision of the gradient checks)
+#   SAN=0|1              AddressSanitizer and UndefinedBehaviorSanitizer
 # Each combination keeps its objects in a folder of its own below build/, so that switching never mixes them.
 
 VERSION := 0.1.0
@@ -11,7 +13,9 @@ CUDA ?= auto
 ARCH ?= native
 REAL ?= float
 SAN  ?= 0
-CUDA_ARCH ?= all-major
+# Turing, Ampere (100 and 30 series), Ada, Hopper, Blackwell (data centre and 50 series); newer ones compile the last's
+# PTX when they first run it.
+CUDA_ARCH ?= 75 80 86 89 90 100 120
 
 NVCC := $(shell command -v nvcc 2>/dev/null)
 ifeq ($(CUDA),auto)
@@ -21,7 +25,9 @@ ifeq ($(CUDA):$(NVCC),1:)
   $(error CUDA=1 needs nvcc on the PATH: install the CUDA Toolkit, or build with CUDA=0)
 endif
 
-BUILD := build/$(REAL)-$(ARCH)$(if $(filter 1,$(CUDA)),-cuda)$(if $(filter 1,$(SAN)),-san)
+# Files without kernels are the same with and without a GPU, and are compiled once, by g++, in HOST.
+HOST  := build/$(REAL)-$(ARCH)$(if $(filter 1,$(SAN)),-san)
+BUILD := $(HOST)$(if $(filter 1,$(CUDA)),-cuda)$(if $(filter fake,$(CUDA)),-fake)
 # The float build leaves its programs where the README says; every other build keeps them in its own folder.
 BIN := $(if $(filter build/float-native build/float-native-cuda,$(BUILD)),experiments,$(BUILD)/experiments)
 
@@ -58,16 +64,22 @@ ifeq ($(SAN),1)
 endif
 HOSTFLAGS  = $(OPT) -fopenmp $(WARN)
 DEPFLAGS   = -MMD -MP -MF $(@:.o=.d)
+COMPILE    = $(CXX) -std=c++20 $(HOSTFLAGS) $(CPPFLAGS)
+LINK      := $(CXX) $(OPT) -fopenmp
 ifeq ($(CUDA),1)
-  # The same files through nvcc: `-x cu` compiles the kernels for the device, g++ compiles the rest with HOSTFLAGS.
-  comma   := ,
-  COMPILE  = $(NVCC) -x cu -std=c++20 -O3 -arch=$(CUDA_ARCH) --expt-relaxed-constexpr \
-             $(foreach f,$(filter-out -Wshadow,$(HOSTFLAGS)),-Xcompiler $(f)) $(CPPFLAGS)
-  LINK    := $(NVCC) -arch=$(CUDA_ARCH) $(foreach f,$(OPT) -fopenmp,-Xcompiler $(f))
-  LIBS    := $(subst -Wl$(comma),-Xlinker ,$(subst -Wl$(comma)-rpath$(comma),-Xlinker -rpath -Xlinker ,$(LIBS))) -lcublas
+  # Kernels: nvcc compiles them for the GPUs, and hands what is left to g++ with HOSTFLAGS.
+  comma    := ,
+  NEWEST   := $(lastword $(CUDA_ARCH))
+  GENCODE  := $(if $(filter native,$(CUDA_ARCH)),-arch=native,\
+                $(foreach a,$(CUDA_ARCH:sm_%=%),-gencode arch=compute_$(a)$(comma)code=sm_$(a)) \
+                -gencode arch=compute_$(NEWEST:sm_%=%)$(comma)code=compute_$(NEWEST:sm_%=%))
+  KERNELS   = $(NVCC) -x cu -std=c++20 -O3 $(GENCODE) --threads 2 --expt-relaxed-constexpr \
+              $(foreach f,$(filter-out -Wshadow,$(HOSTFLAGS)),-Xcompiler $(f)) $(CPPFLAGS) \
+              -DKOINE_CUDA -DKOINE_CUDA_ARCH='"$(CUDA_ARCH)"'
+  LINK     := $(NVCC) $(GENCODE) $(foreach f,$(OPT) -fopenmp,-Xcompiler $(f))
+  LIBS     := $(subst -Wl$(comma),-Xlinker ,$(subst -Wl$(comma)-rpath$(comma),-Xlinker -rpath -Xlinker ,$(LIBS))) -lcublas
 else
-  COMPILE  = $(CXX) -std=c++20 $(HOSTFLAGS) $(CPPFLAGS)
-  LINK    := $(CXX) $(OPT) -fopenmp
+  KERNELS   = $(COMPILE) -DKOINE_CUDA -DKOINE_FAKE_CUDA -DKOINE_CUDA_ARCH='"fake"' -Itests/fake_cuda
 endif
 
 # ---- what is built from what ---------------------------------------------------------------------------------------
@@ -76,9 +88,19 @@ COMMON_SRC := $(wildcard experiments/common/*.cpp)
 TEST_SRC   := $(wildcard tests/*.cpp)
 BENCH_SRC  := $(wildcard tests/bench/*.cpp)
 PROGRAMS   := $(patsubst experiments/%.cpp,$(BIN)/%,$(wildcard experiments/*.cpp))
-objects     = $(patsubst %.cpp,$(BUILD)/%.o,$(1))
+# What differs in a build with a GPU: files with kernels, and those that talk to CUDA.
+KERNEL_SRC := $(if $(filter 0,$(CUDA)),,$(shell grep -lE 'KOINE_CUDA|\bHD\b|for_each|for_rows|return map<|return zip<' \
+                tensor/*.cpp autograd/*.cpp nn/*.cpp))
+ifeq ($(CUDA),fake)
+  FAKE_SRC := $(filter-out tests/fake_cuda/test_%,$(wildcard tests/fake_cuda/*.cpp))
+  KERNEL_SRC += $(wildcard tests/fake_cuda/*.cpp)
+  LIB_SRC    += $(FAKE_SRC)
+  TEST_SRC   += $(wildcard tests/fake_cuda/test_*.cpp)
+endif
+objects     = $(patsubst %.cpp,$(BUILD)/%.o,$(filter $(KERNEL_SRC),$(1))) \
+              $(patsubst %.cpp,$(HOST)/%.o,$(filter-out $(KERNEL_SRC),$(1)))
 
-.PHONY: all deps doctor test gradcheck sanitize smoke check bench cuda-compile clean format help
+.PHONY: all deps doctor test gradcheck sanitize smoke check bench cuda-compile fake-cuda clean format help
 all: $(BUILD)/libkoine.a $(PROGRAMS)
 
 # `make` alone uses every core: there is nothing to remember.
@@ -94,7 +116,7 @@ $(BUILD)/libcommon.a: $(call objects,$(COMMON_SRC))
 	@rm -f $@
 	@ar rcs $@ $^
 
-$(BIN)/%: $(BUILD)/experiments/%.o $(BUILD)/libcommon.a $(BUILD)/libkoine.a
+$(BIN)/%: $(HOST)/experiments/%.o $(BUILD)/libcommon.a $(BUILD)/libkoine.a
 	@mkdir -p $(@D)
 	@echo "  link     $@"
 	@$(LINK) -o $@ $^ $(LIBS)
@@ -110,19 +132,26 @@ $(BUILD)/koine_bench: $(call objects,$(BENCH_SRC)) $(BUILD)/libkoine.a
 
 # Tests take longer to compile than to run: hardly optimised, and not at all under the sanitizers, but for the slow twins of
 # convolutions. Benchmarks are not tests.
-$(BUILD)/tests/%.o: OPT := $(if $(filter 1,$(SAN)),$(subst -O1,-O0,$(OPT)),$(subst -O3,-O1,$(OPT)))
-$(BUILD)/tests/bench/%.o $(BUILD)/tests/test_conv.o: OPT := $(OPT)
+$(HOST)/tests/%.o: OPT := $(if $(filter 1,$(SAN)),$(subst -O1,-O0,$(OPT)),$(subst -O3,-O1,$(OPT)))
+$(HOST)/tests/bench/%.o $(HOST)/tests/test_conv.o: OPT := $(OPT)
 
-$(BUILD)/%.o: %.cpp $(BUILD)/checked
+$(HOST)/%.o: %.cpp $(HOST)/checked
 	@mkdir -p $(@D)
 	@echo "  compile  $<"
 	@$(COMPILE) $(DEPFLAGS) -c $< -o $@
 
+ifneq ($(BUILD),$(HOST))
+$(BUILD)/%.o: %.cpp $(HOST)/checked
+	@mkdir -p $(@D)
+	@echo "  $(if $(filter 1,$(CUDA)),nvcc    ,fake GPU) $<"
+	@$(KERNELS) $(DEPFLAGS) -c $< -o $@
+endif
+
 .SECONDARY:
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(HOST) $(BUILD) -name '*.d' 2>/dev/null)
 
 # One line per missing package instead of a page of compiler errors. Runs once per build folder.
-$(BUILD)/checked:
+$(HOST)/checked:
 	@mkdir -p $(@D)
 	@sh .ci/doctor.sh --quiet
 	@touch $@
@@ -189,10 +218,21 @@ check: test sanitize smoke
 bench: $(BUILD)/koine_bench
 	@BENCH=$(BUILD)/koine_bench sh tests/bench/run.sh
 
-# Every file through nvcc, linked; no GPU needed: the programs run their CPU path.
+# Every kernel through nvcc, and all linked. No GPU is needed: the programs run their CPU path, and say what is missing
+# for the other.
+NVCC_BUILD := build/$(REAL)-$(ARCH)-cuda
 cuda-compile:
-	+@$(SUBMAKE) CUDA=1 CUDA_ARCH=sm_80 BIN=build/$(REAL)-$(ARCH)-cuda/experiments all build/$(REAL)-$(ARCH)-cuda/koine_tests
-	@$(PASSIVE) build/$(REAL)-$(ARCH)-cuda/koine_tests --use-colour no "[ops]"
+	+@$(SUBMAKE) CUDA=1 CUDA_ARCH=80 BIN=$(NVCC_BUILD)/experiments all
+	@$(NVCC_BUILD)/experiments/ae_stitch --data-set synthetic --train-limit 64 --test-limit 20 --epochs 1 --quiet \
+	  --out $(NVCC_BUILD)/ae_stitch
+	@status=0; $(NVCC_BUILD)/experiments/ae_stitch --data-set synthetic --device cuda --out $(NVCC_BUILD)/no_gpu || status=$$?; \
+	  test -e /dev/nvidia0 || test $$status = 4
+
+# All tests and every experiment on a GPU that is made of host memory (tests/fake_cuda).
+FAKE := build/$(REAL)-$(ARCH)-fake
+fake-cuda:
+	+@$(SUBMAKE) CUDA=fake SAN=0 all $(FAKE)/koine_tests
+	@$(PASSIVE) KOINE_PROGRAMS=$(CURDIR)/$(FAKE)/experiments $(FAKE)/koine_tests --use-colour no "[cuda]"
 
 # ---- fuzzing -------------------------------------------------------------------------------------------------------
 # The readers of untrusted files, on damaged ones. libFuzzer is part of clang, which nothing else here needs.
@@ -247,7 +287,8 @@ help:
 	@echo "make smoke         every experiment once on generated data"
 	@echo "make bench         times of ops and training steps, beside PyTorch where PYTHON=... has it"
 	@echo "make fuzz          damaged files for the readers, SECONDS=60 for each target (needs clang)"
-	@echo "make cuda-compile  every file through nvcc (no GPU needed)"
+	@echo "make cuda-compile  every kernel through nvcc (no GPU needed)"
+	@echo "make fake-cuda     the GPU path on a GPU made of host memory: its tests, and every experiment"
 	@echo "make doctor        what is installed, what is missing, what will be slow"
 	@echo "make clean         remove everything that was built"
 	@echo "Options: CUDA=$(CUDA) ARCH=$(ARCH) REAL=$(REAL) SAN=$(SAN); this build goes to $(BUILD)"

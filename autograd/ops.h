@@ -137,7 +137,7 @@ Var dropout(const Var& x, real p, bool training, Random rng);
 /// of qkv[T, 3D] is q, k and v of token t. training: dropout of the softmax's elements, with probability p_dropout;
 /// that of query i and key j in head h of text n is number (h L + i) L + j of rng, L the text's length, behind those of
 /// the texts before. Vaswani et al. 2017, arXiv 1706.03762, section 3.2. Cost 4 L^2 D flops a text; at most some 64 k
-/// scores are in memory for each thread. ValueError unless 0 <= p_dropout < 1.
+/// scores are in memory for each thread, on a GPU 4 M in all. ValueError unless 0 <= p_dropout < 1.
 Var attention(const Var& qkv, const std::vector<int64_t>& starts, int64_t n_heads, real p_dropout = 0,
               bool training = false, Random rng = {});
 /// y[N, D] = the mean of the rows of each text of x[T, D]; zeros for an empty text.

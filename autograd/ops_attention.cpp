@@ -1,11 +1,13 @@
 // Ops on texts that lie behind one another in one table [T, D], without padding: attention within each text, and the
 // mean of each text.
 //
+// Of attention there are two algorithms (attention_rows.h); this file has the one that goes head by head, for the CPU.
 // A head of a text is three products with a softmax between them, on views: q, k, v and the head's part of y are
 // columns of larger tables and stay where they are. The weights, L x L for L tokens, are the only thing that grows
 // faster than the text; they exist for one block of queries at a time, and the backward pass computes them again.
 #include <cmath>
 
+#include "autograd/attention_rows.h"
 #include "autograd/kernels.h"
 #include "autograd/ops.h"
 #include "autograd/softmax.h"
@@ -126,8 +128,17 @@ Tensor scores(const Head& head, int64_t n) { return Tensor::empty({n, std::max(k
 
 }  // namespace
 
+AttentionAlgorithm choose_algorithm(Device device) {
+    return device == Device::cuda ? AttentionAlgorithm::rows : AttentionAlgorithm::heads;
+}
+
 Var attention(const Var& qkv, const std::vector<int64_t>& starts, int64_t n_heads, real p_dropout, bool training,
               Random rng) {
+    return attention(choose_algorithm(qkv.device()), qkv, starts, n_heads, p_dropout, training, rng);
+}
+
+Var attention(AttentionAlgorithm algorithm, const Var& qkv, const std::vector<int64_t>& starts, int64_t n_heads,
+              real p_dropout, bool training, Random rng) {
     const Shape& s = qkv.shape();
     if (s.rank != 2 || n_heads < 1 || s[1] < 1 || s[1] % (3 * n_heads) != 0) {
         throw ShapeError("attention: qkv " + s.str() + ", " + std::to_string(n_heads) +
@@ -140,6 +151,13 @@ Var attention(const Var& qkv, const std::vector<int64_t>& starts, int64_t n_head
     const bool drops = training && p_dropout > 0;
     const DropoutMask mask{p_dropout, 1 / (1 - p_dropout), rng};
     const Tensor in = qkv.value.contiguous(), y = Tensor::empty({s[0], n_features}, qkv.device());
+    if (algorithm == AttentionAlgorithm::rows) {
+        const AttentionRows rows(in, starts, n_heads, drops, mask);
+        const Tensor stats = Tensor::empty({s[0], n_heads, 2}, qkv.device());
+        rows.forward(y, stats);
+        return record("attention", y, {&qkv},
+                      [=](const Tensor& dy, Grads& dx) { rows.backward(y, stats, dy, dx.slot(0)); });
+    }
     for_heads(in, starts, n_heads, drops, mask, [&](const Head& head, int64_t row, int64_t column) {
         head.forward(y.data() + row * n_features + column, n_features, scores(head, 1).data());
     });

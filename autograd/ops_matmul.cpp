@@ -45,18 +45,17 @@ void batched(const Tensor& x, bool x_transposed, const Tensor& y, bool y_transpo
     const Matrices mx = matrices(x), my = matrices(y);
     const int64_t m = c.shape[-2], n = c.shape[-1], k = x_transposed ? x.shape[-2] : x.shape[-1];
     const Walk<3> w = walk<3>(leading(c.shape), {leading(c.strides), leading(mx.t.strides), leading(my.t.strides)});
-    const int64_t n_products = leading(c.shape).numel();
-    const auto product = [&](int64_t b) {
+    // One call for each run of products at equal distances; on the CPU, runs are tasks like the products in them.
+    const auto run = [&](int64_t i) {
         int64_t at[3];
-        w.locate(b / w.inner * w.n_pieces, at);  // where this row of the walk starts
-        const int64_t i = b % w.inner;
-        const int64_t at_x = at[1] + i * w.step[1], at_y = at[2] + i * w.step[2];
-        gemm(c.device(), m, n, k, 1, x_transposed ? mx.transposed_at(at_x) : mx.at(at_x),
-             y_transposed ? my.transposed_at(at_y) : my.at(at_y), beta, c.data() + at[0] + i * w.step[0],
-             c.strides[-2]);
+        w.locate(i * w.n_pieces, at);  // where this row of the walk starts
+        gemm_batched(c.device(), w.inner, m, n, k, 1, x_transposed ? mx.transposed_at(at[1]) : mx.at(at[1]), w.step[1],
+                     y_transposed ? my.transposed_at(at[2]) : my.at(at[2]), w.step[2], beta, c.data() + at[0],
+                     c.strides[-2], w.step[0]);
     };
-    if (n_products == 1) return product(0);  // one large product is cut into tiles by gemm itself
-    for_tasks(c.device(), n_products, product);
+    const int64_t n_runs = c.numel() == 0 ? 0 : w.n_rows / w.n_pieces;
+    if (n_runs == 1) return run(0);
+    for_tasks(c.device(), n_runs, run);
 }
 
 }  // namespace

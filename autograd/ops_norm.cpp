@@ -144,6 +144,8 @@ void require_affine(const char* op, const Var& x, const Var& gamma, const Var& b
 Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& running_mean, const Tensor& running_var,
                bool training, real momentum, real eps) {
     require_affine("batch_norm", x, gamma, beta);
+    const Var means(running_mean), variances(running_var);
+    require_same_device("batch_norm", {&x, &means, &variances});
     if (!(running_mean.shape == gamma.shape()) || !(running_var.shape == gamma.shape())) {
         throw ShapeError("batch_norm: running mean " + running_mean.shape.str() + " and variance " +
                          running_var.shape.str() + "; want " + gamma.shape().str());
@@ -358,6 +360,7 @@ Var cosine_rows(const Var& x, const Var& a) {
     if (x.shape().rank != 2 || a.shape().rank != 2 || x.shape()[1] != a.shape()[1]) {
         throw ShapeError("cosine_rows: x " + x.shape().str() + ", a " + a.shape().str() + "; want [N, D], [A, D]");
     }
+    require_same_device("cosine_rows", {&x, &a});
     // Two unit vectors' product: linear with the anchors as weights. Rounding may pass 1 by an ulp: clamped, since
     // callers take acos and sqrt(1 - c^2) of it; at exactly 1 the slope stays 1.
     return clamp(linear(l2_normalize(x), l2_normalize(a), Var()), -1, 1);

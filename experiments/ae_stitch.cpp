@@ -52,7 +52,8 @@ struct Config : Flags {
 
 /// Trains a model, and returns the checkpoint to use.
 std::filesystem::path train(const std::string& name, AutoEncoder& model, uint64_t seed, const Config& config,
-                            const ImageData& data, Run& run, Progress& progress) {
+                            const ImageData& data, Device device, Run& run, Progress& progress) {
+    model.to(device);
     Adam adam(model, {.lr = config.lr});
     Training t(run, name, model, adam, {"train_mse"}, checkpoint_metadata(model.form, data.anchors));
     progress.skip(t.n_seen(data.train.size()));  // more than none when the run is resumed
@@ -61,25 +62,26 @@ std::filesystem::path train(const std::string& name, AutoEncoder& model, uint64_
         model.train();
         const Batches batches(epoch_order(data.train.size(), seed, int64_t(t.epoch)), config.batch_size);
         while (int64_t(t.batch) < batches.size()) {
-            const Var x(gather_rows(data.train.images, batches[int64_t(t.batch)]));
+            const Var x(gather_rows(data.train.images, batches[int64_t(t.batch)]).to(device));
             adam.zero_grad();
             const Var mse = mse_loss(model(x), x);
             backward(config.is_paper() ? calibrated_nll(mse, x.value.numel() / x.shape()[0]) : mse);
             if (config.is_paper()) clip_grad_norm(adam.parameters, 10);
             adam.step();
-            t.count(x.shape()[0], {double(mse.item())});
-            progress.step(x.shape()[0], t.means());
+            t.count(x.shape()[0], [mse = mse.value] { return Measured{double(mse.item())}; });
+            progress.step(x.shape()[0], [&] { return t.means(); });
             if (interrupted()) t.save_and_stop();
         }
         model.eval();
-        progress.done(t.end_epoch(reconstruction_errors(data, [&](const Var& x) { return model(x); })));
+        progress.done(t.end_epoch(reconstruction_errors(
+            data, [&](const Var& x) { return model(x); }, device)));
     }
     return t.result();
 }
 
 /// n models of one kind, trained, and every encoder read by every decoder: nothing is trained in between.
-Stitching train_and_stitch(const std::string& kind, const Config& config, const ImageData& data, Run& run,
-                           Progress& progress) {
+Stitching train_and_stitch(const std::string& kind, const Config& config, const ImageData& data, Device device,
+                           Run& run, Progress& progress) {
     const bool is_relative = kind == "relative";
     const AutoEncoderForm form{.n_anchors = is_relative ? config.n_anchors : 0,
                                .is_paper = is_relative && config.is_paper()};
@@ -89,20 +91,21 @@ Stitching train_and_stitch(const std::string& kind, const Config& config, const 
         const uint64_t seed = uint64_t(config.seed) * 1000 + uint64_t(i);
         AutoEncoder model(form, anchors, Generator(seed));
         model.anchor_grad = config.anchor_grad;
-        files.push_back(train(kind + "-" + std::to_string(i), model, seed, config, data, run, progress));
+        files.push_back(train(kind + "-" + std::to_string(i), model, seed, config, data, device, run, progress));
     }
-    return stitch_models(kind, files, {}, anchors, data.test, uint64_t(config.seed));
+    return stitch_models(kind, files, {}, anchors, data.test, uint64_t(config.seed), device);
 }
 
 int main(int argc, char** argv) {
     Config config;
     return run_main(config, argc, argv, [&] {
+        const Device device = choose_device(config);
         const ImageData data = load_image_data(config, config.anchor_strategy, config.n_anchors);
         Run run(config, image_run_info(config, data));
         record_anchors(run, data, data.anchors);
         Progress progress(config.quiet, 2 * config.n_models * config.epochs, data.train.size());
-        const Stitching absolute = train_and_stitch("absolute", config, data, run, progress);
-        const Stitching relative = train_and_stitch("relative", config, data, run, progress);
+        const Stitching absolute = train_and_stitch("absolute", config, data, device, run, progress);
+        const Stitching relative = train_and_stitch("relative", config, data, device, run, progress);
         report_stitching(run, config.about, config.setting(), data, data.anchors, {absolute, relative},
                          {{"train_mse", "MSE"}, {"test_mse", "MSE"}});
     });

@@ -36,7 +36,7 @@ struct Config : Flags {
     Config() {
         name = "embed", about = "lines of text to vectors, with a published encoder";
         unused = {"data-set", "train-limit", "test-limit", "epochs", "batch-size", "lr",   "seed",
-                  "seeds",    "protocol",    "full",       "out",    "resume",     "json", "device"};
+                  "seeds",    "protocol",    "full",       "out",    "resume",     "json", "tf32"};
     }
     std::vector<Switch> switches() override {
         std::vector<Switch> list = Flags::switches();
@@ -203,16 +203,20 @@ void print_ids(const Config& config, Lines& lines) {
     }
 }
 
-void print_vectors(const Config& config, Lines& lines) {
+void print_vectors(const Config& config, Device device, const RunInfo& info, Lines& lines) {
     using Clock = std::chrono::steady_clock;
     TextEncoder encoder({.model = config.model,
                          .pooling = config.pool == "mean" ? Pooling::mean : Pooling::cls,
                          .prefix = config.prefix,
                          .max_tokens = config.max_tokens,
                          .cuts_long = !config.no_cut,
-                         .uses_cache = !config.no_cache},
+                         .uses_cache = !config.no_cache,
+                         .device = device},
                         data_options(config));
-    if (!config.quiet) std::fprintf(stderr, "%s\n%s\n", encoder.folder().c_str(), encoder.description().c_str());
+    if (!config.quiet) {
+        std::fprintf(stderr, "%s\n%s\n%s\n", encoder.folder().c_str(), encoder.description().c_str(),
+                     device_text(config, info).c_str());
+    }
     const bool is_tsv = config.format == "tsv" || (config.format == "auto" && isatty(STDOUT_FILENO));
     std::optional<NpyWriter> npy;
     if (!is_tsv) npy.emplace(encoder.n_features());
@@ -244,9 +248,11 @@ int main(int argc, char** argv) {
     Config config;
     return run_main(config, argc, argv, [&] {
         if (config.model.empty()) throw UsageError("--model is missing: a folder, or a name such as minilm");
+        RunInfo info;
+        const Device device = choose_device(config, info);
         // Nothing is waiting to be saved: blocks that are done are in the cache.
         for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, SIG_DFL);
         Lines lines(config.is_jsonl);
-        config.wants_ids ? print_ids(config, lines) : print_vectors(config, lines);
+        config.wants_ids ? print_ids(config, lines) : print_vectors(config, device, info, lines);
     });
 }

@@ -35,7 +35,7 @@ struct Config : Flags {
     Config() {
         name = "invariance", about = "which maps of a latent space relative codes do not see";
         data_sets = {"synthetic"}, data_set = "synthetic", test_limit = 512;
-        unused = {"train-limit", "epochs", "batch-size", "lr", "seeds", "protocol", "full", "resume"};
+        unused = {"train-limit", "epochs", "batch-size", "lr", "seeds", "protocol", "full", "tf32", "resume"};
     }
     std::vector<Switch> switches() override {
         std::vector<Switch> list = Flags::switches();
@@ -48,25 +48,27 @@ struct Config : Flags {
 struct Space {
     std::string what;
     ImageData data;
-    Var x, a;  ///< [N, D] of the test images, [A, D] of the anchors
+    Var x, a;  ///< [N, D] of the test images, [A, D] of the anchors, where they are computed with
 };
 
 /// Images are a space without any network: a pixel a coordinate, with distances and angles like any other. With a
 /// checkpoint it is that of its encoder's latents.
-Space load_space(const Config& config) {
+Space load_space(const Config& config, Device device) {
     if (config.checkpoint.empty()) {
         const ImageData data = load_image_data(config, "uniform", config.n_anchors);
-        return {"that of images, a pixel a coordinate", data, data.test.images.flatten(1),
-                data.anchors.images.flatten(1)};
+        return {"that of images, a pixel a coordinate", data, data.test.images.flatten(1).to(device),
+                data.anchors.images.flatten(1).to(device)};
     }
     SavedModel saved = open_model(config.checkpoint);
     saved.checkpoint.require_finite();
     const ImageData data{load_data_of(saved, config), {}, saved.anchors};
     const Tensor anchors = data.anchors.images, none;
     AutoEncoder model = load_stitched(saved.checkpoint, saved.checkpoint, saved.form.is_relative() ? anchors : none);
+    model.to(device);
     const auto latent = [&](const Var& x) { return model.encoder(x); };
-    return {"that of the latents of a trained " + saved.form.str(), data, apply_in_batches(data.test.images, latent),
-            apply_in_batches(anchors, latent)};
+    return {"that of the latents of a trained " + saved.form.str(), data,
+            apply_in_batches(data.test.images, latent, device).to(device),
+            apply_in_batches(anchors, latent, device).to(device)};
 }
 
 /// y = (x + noise e) matrix + shift, with e ~ N(0, 1).
@@ -77,10 +79,12 @@ struct Map {
     real noise = 0;
     Var shift = Tensor::zeros({1});
     Var operator()(const Var& x, Random rng) const {
-        return matmul(x + Var(Tensor::normal(x.shape(), rng)) * noise, matrix) + shift;
+        const Var e = Tensor::normal(x.shape(), rng, x.device());
+        return matmul(x + e * noise, matrix.value.to(x.device())) + shift.value.to(x.device());
     }
 };
 
+/// On the host, whose LAPACK makes some of them.
 std::vector<Map> make_maps(const Var& x, uint64_t seed) {
     const int64_t d = x.shape()[1];
     const Tensor one = Tensor::zeros({d, d});
@@ -103,10 +107,12 @@ std::vector<Map> make_maps(const Var& x, uint64_t seed) {
             {"a scale per coordinate", false, Var(one) * scales}};
 }
 
-/// The codes of the test images: absolute [N, D] and relative [N, A].
+/// The codes of the test images: absolute [N, D] and relative [N, A], on the host.
 using Codes = std::array<Tensor, 2>;
 
-Codes codes_of(const Var& x, const Var& anchors) { return {x.value, relative(x, anchors).value}; }
+Codes codes_of(const Var& x, const Var& anchors) {
+    return {x.value.to(Device::cpu), relative(x, anchors).value.to(Device::cpu)};
+}
 /// In the moved space: the anchors move along, with noise of their own.
 Codes moved_codes(const Space& space, const Map& map, uint64_t seed, uint64_t stream) {
     return codes_of(map(space.x, {seed, stream}), map(space.a, {seed, stream + 1}));
@@ -175,7 +181,7 @@ OrderedJson json_of(const std::vector<Effect>& effects) {
 int main(int argc, char** argv) {
     Config config;
     return run_main(config, argc, argv, [&] {
-        const Space space = load_space(config);
+        const Space space = load_space(config, choose_device(config));
         const ImageData& data = space.data;
         const int64_t n = data.test.size();
         if (n <= kNeighbours) throw UsageError("--test-limit: " + std::to_string(n) + " images; want 11 or more");

@@ -91,10 +91,11 @@ struct Images {
     Tensor test, anchors;
     Indices test_labels;
     ConvNetForm form;
+    Device device;  ///< of the networks; the images are on the host
 };
 
-Images load(const Config& config) {
-    Images images{load_image_data(config, config.anchor_strategy, config.n_anchors), {}, {}, {}, {}, {}};
+Images load(const Config& config, Device device) {
+    Images images{load_image_data(config, config.anchor_strategy, config.n_anchors), {}, {}, {}, {}, {}, device};
     const ImageData& data = images.data;
     if (data.test.size() <= kNeighbours) {
         throw UsageError("--test-limit " + std::to_string(config.test_limit) + ": want more than " +
@@ -113,14 +114,17 @@ Images load(const Config& config) {
 
 ClassScores evaluate(ConvNet& model, const Images& images) {
     model.eval();
-    return score_classes(apply_in_batches(images.test, [&](const Var& x) { return model(x); }), images.test_labels);
+    const auto classify = [&](const Var& x) { return model(x); };
+    return score_classes(apply_in_batches(images.test, classify, images.device), images.test_labels);
 }
 
 /// Trains one network for plan.n_epochs. Its state after each of `kept` epochs stays in a checkpoint of that name.
 void train(const Plan& plan, const std::vector<Plan>& kept, const Config& config, const Images& images, Run& run,
            Progress& progress) {
     const ImageSplit& data = images.data.train;
+    const Device device = images.device;
     ConvNet model(images.form, Generator(plan.seed));
+    model.to(device);
     Adam adam(model, {.lr = config.lr});
     Training t(run, plan.name, model, adam, {"train_loss", "train_top1", "train_top5"}, images.form.metadata());
     progress.skip(t.n_seen(data.size()));  // more than none when the run is resumed
@@ -135,13 +139,16 @@ void train(const Plan& plan, const std::vector<Plan>& kept, const Config& config
         });
         for (Batch batch; batches.next(batch);) {
             adam.zero_grad();
-            const Var logits = model(Var(batch.images));
-            const Var loss = cross_entropy(logits, batch.labels);
+            const Var logits = model(Var(batch.images.to(device)));
+            const Indices labels(batch.labels.to_vector(), batch.labels.shape, device);
+            const Var loss = cross_entropy(logits, labels);
             backward(loss);
             adam.step();
-            const ClassScores scores = score_classes(logits.value, batch.labels);
-            t.count(batch.size(), {double(loss.item()), scores.top1, scores.top5});
-            progress.step(batch.size(), t.means());
+            t.count(batch.size(), [labels, logits = logits.value, loss = loss.value] {
+                const ClassScores scores = score_classes(logits, labels);
+                return Measured{double(loss.item()), scores.top1, scores.top5};
+            });
+            progress.step(batch.size(), [&] { return t.means(); });
             if (interrupted()) t.save_and_stop();
         }
         const ClassScores test = evaluate(model, images);
@@ -174,7 +181,8 @@ void train_all(const std::vector<Plan>& list, const Config& config, const Images
 LatentSpace embed(ConvNet& model, const std::string& name, const Images& images) {
     model.eval();
     const auto penultimate = [&](const Var& x) { return model.penultimate(x); };
-    return {name, apply_in_batches(images.test, penultimate), apply_in_batches(images.anchors, penultimate)};
+    return {name, apply_in_batches(images.test, penultimate, images.device),
+            apply_in_batches(images.anchors, penultimate, images.device)};
 }
 
 /// A few training images as they are, and as two epochs show them.
@@ -197,7 +205,7 @@ int main(int argc, char** argv) {
     Config config;
     return run_main(config, argc, argv, [&] {
         const std::vector<Plan> list = plans(config);
-        const Images images = load(config);
+        const Images images = load(config, choose_device(config));
         RunInfo info = image_run_info(config, images.data);
         info.plan = (config.snapshots ? "one network after " : "networks of ") + config.models + " epochs";
         Run run(config, info);
@@ -208,9 +216,11 @@ int main(int argc, char** argv) {
         for (const Plan& plan : list) {
             ConvNet model(images.form, Generator(plan.seed));
             load_checkpoint(run.checkpoint(plan.name + ".safetensors")).restore("model", model);
+            model.to(images.device);
             networks.push_back({plan.n_epochs, plan.seed, evaluate(model, images), embed(model, plan.name, images)});
         }
         ConvNet untrained(images.form, Generator(uint64_t(config.seed) * 1000 + 999));
+        untrained.to(images.device);
         report_similarity(run, images.data, images.data.anchors, networks, embed(untrained, "untrained", images),
                           uint64_t(config.seed), config.snapshots, draw_examples(run, images, list[0].seed));
     });

@@ -17,7 +17,8 @@ struct Config : Flags {
 
     Config() {
         name = "stitch", about = "the encoder of one checkpoint with the decoder of another";
-        unused = {"seeds", "data-set", "train-limit", "epochs", "batch-size", "lr", "protocol", "full", "resume"};
+        unused = {"seeds", "data-set", "train-limit", "epochs", "batch-size",
+                  "lr",    "protocol", "full",        "tf32",   "resume"};
     }
     void set_defaults() override { test_limit = 1000; }
     std::vector<Switch> switches() override {
@@ -49,6 +50,7 @@ int main(int argc, char** argv) {
             throw UsageError(
                 "--a and --b: expected two checkpoints, such as runs/ae_stitch/latest/ckpt/relative-0.safetensors");
         }
+        const Device device = choose_device(config);
         SavedModel a = open_model(config.a, config.anchors_a);
         const SavedModel b = open_model(config.b, config.anchors_b);
         require_same_language(a, b);
@@ -58,7 +60,7 @@ int main(int argc, char** argv) {
         const std::string kind = a.form.is_relative() ? "relative" : "absolute";
         const Tensor anchors = a.form.is_relative() ? a.anchors.images : Tensor();
         const Stitching pair =
-            stitch_models(kind, {config.a, config.b}, {"A", "B"}, anchors, data.test, uint64_t(config.seed));
+            stitch_models(kind, {config.a, config.b}, {"A", "B"}, anchors, data.test, uint64_t(config.seed), device);
         report_stitching(run, config.about, "A: " + config.a + ". B: " + config.b + ". Each is " + a.form.str() + ".",
                          data, a.anchors, {pair}, {});
     });

@@ -69,19 +69,26 @@ struct Vae {
     Training t;
 
     Vae(const std::string& name, const AutoEncoderForm& form, const Tensor& anchors, uint64_t seed,
-        const Config& config, const ImageData& data, Run& run)
-        : model(form, anchors, Generator(seed)),
+        const Config& config, const ImageData& data, Device device, Run& run)
+        : model(made(form, anchors, seed, device)),
           adam(model, {.lr = config.lr}),
           t(run, name, model, adam, {"reconstruction", "kl", "train_mse"}, checkpoint_metadata(form, data.anchors)) {}
+
+    static AutoEncoder made(const AutoEncoderForm& form, const Tensor& anchors, uint64_t seed, Device device) {
+        AutoEncoder model(form, anchors, Generator(seed));
+        model.to(device);
+        return model;
+    }
 
     Values errors(const ImageData& data, uint64_t seed) {
         const NoiseScope noise(model, evaluation_noise(seed));
         model.eval();
-        return reconstruction_errors(data, [&](const Var& x) { return model(x); });
+        return reconstruction_errors(
+            data, [&](const Var& x) { return model(x); }, adam.parameters.values.device());
     }
 
-    /// One step on a batch; the mean squared error before it.
-    double step(const Var& x, const Config& config) {
+    /// One step on a batch; the mean squared error before it, a scalar.
+    Tensor step(const Var& x, const Config& config) {
         const int64_t n_pixels = x.value.numel() / x.shape()[0];
         Gaussian::Parameters q;  // what z was drawn from
         model.train();
@@ -92,20 +99,22 @@ struct Vae {
         backward(reconstruction + kl * real(config.beta));
         if (config.is_paper()) clip_grad_norm(adam.parameters, 10);
         adam.step();
-        t.count(x.shape()[0], {double(reconstruction.item()), double(kl.item()), double(mse.item())});
-        return double(mse.item());
+        t.count(x.shape()[0], [a = reconstruction.value, b = kl.value, c = mse.value] {
+            return Measured{double(a.item()), double(b.item()), double(c.item())};
+        });
+        return mse.value;
     }
 };
 
 /// Trains n VAEs of one kind on the same batches; the checkpoints to use.
-std::vector<std::filesystem::path> train(const std::string& kind, const Config& config, const ImageData& data, Run& run,
-                                         Progress& progress) {
+std::vector<std::filesystem::path> train(const std::string& kind, const Config& config, const ImageData& data,
+                                         Device device, Run& run, Progress& progress) {
     const bool is_relative = kind == "relative";
     const AutoEncoderForm form{is_relative ? config.n_anchors : 0, config.n_latent, is_relative && config.is_paper()};
     std::deque<Vae> vaes;
     for (int64_t i = 0; i < config.n_models; i++) {
         vaes.emplace_back(kind + "-" + std::to_string(i), form, is_relative ? data.anchors.images : Tensor(),
-                          uint64_t(config.seed) * 1000 + uint64_t(i), config, data, run);
+                          uint64_t(config.seed) * 1000 + uint64_t(i), config, data, device, run);
         progress.skip(vaes.back().t.n_seen(data.train.size()));
     }
     // A run that was killed while it saved may have left one VAE a little ahead: it waits for the others.
@@ -115,10 +124,11 @@ std::vector<std::filesystem::path> train(const std::string& kind, const Config& 
         progress.start(kind, epoch + 1, config.epochs);
         const Batches batches(epoch_order(data.train.size(), uint64_t(config.seed), epoch), config.batch_size);
         for (int64_t b = 0; b < batches.size(); b++) {
-            const Var x(gather_rows(data.train.images, batches[b]));
+            const Var x(gather_rows(data.train.images, batches[b]).to(device));
             for (Vae& vae : vaes) {
                 if (!vae.t.is_at(epoch, b)) continue;
-                progress.step(x.shape()[0], {{"loss", vae.step(x, config)}});
+                const Tensor mse = vae.step(x, config);
+                progress.step(x.shape()[0], [&] { return Values{{"loss", double(mse.item())}}; });
             }
             if (!interrupted()) continue;
             for (Vae& vae : vaes) vae.t.save();
@@ -140,15 +150,16 @@ std::vector<std::filesystem::path> train(const std::string& kind, const Config& 
 int main(int argc, char** argv) {
     Config config;
     return run_main(config, argc, argv, [&] {
+        const Device device = choose_device(config);
         const ImageData data = load_image_data(config, config.anchor_strategy, config.n_anchors);
         Run run(config, image_run_info(config, data));
         record_anchors(run, data, data.anchors);
         Progress progress(config.quiet, 2 * config.epochs, config.n_models * data.train.size());
         std::vector<Stitching> kinds;
         for (const std::string kind : {"absolute", "relative"}) {
-            const auto files = train(kind, config, data, run, progress);
+            const auto files = train(kind, config, data, device, run, progress);
             const Tensor anchors = kind == "relative" ? data.anchors.images : Tensor();
-            kinds.push_back(stitch_models(kind, files, {}, anchors, data.test, uint64_t(config.seed)));
+            kinds.push_back(stitch_models(kind, files, {}, anchors, data.test, uint64_t(config.seed), device));
         }
         report_stitching(run, config.about, config.setting(), data, data.anchors, kinds,
                          {{"reconstruction", "loss of an image"},

@@ -137,6 +137,7 @@ Var AutoEncoder::sample(int64_t n, Random noise) {
 }
 
 void AutoEncoder::visit(Visitor& v) {
+    v.constant(anchors);
     v("encoder", encoder);
     v("decoder", decoder);
     if (gaussian) v(form.draws_in_encoder() ? "encoder.gaussian" : "decoder.gaussian", *gaussian);

@@ -3,18 +3,19 @@
 namespace koine {
 namespace {
 
-// Passes come in multiples of this, so that 2, 4 or 8 threads end together; but none is made smaller than kMinTokens
-// for it: the weights are read once a pass, and fewer rows would not be worth the reading.
+// On the CPU passes come in multiples of this, so that 2, 4 or 8 threads end together; but none is made smaller than
+// kMinTokens for it: the weights are read once a pass, and fewer rows would not be worth the reading.
 constexpr int64_t kBalance = 8, kMinTokens = 128;
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Which text each pass begins with, and the number of texts: passes of consecutive texts, about equal in tokens.
-std::vector<size_t> plan_passes(const std::vector<std::vector<int32_t>>& texts, int64_t tokens_per_pass) {
+std::vector<size_t> plan_passes(const std::vector<std::vector<int32_t>>& texts, int64_t tokens_per_pass,
+                                int64_t balance) {
     int64_t n_tokens = 0;
     for (const std::vector<int32_t>& text : texts) n_tokens += int64_t(text.size());
     const int64_t wanted = divide_up(n_tokens, tokens_per_pass);
-    const int64_t n_passes = std::max(wanted, std::min(divide_up(wanted, kBalance) * kBalance, n_tokens / kMinTokens));
+    const int64_t n_passes = std::max(wanted, std::min(divide_up(wanted, balance) * balance, n_tokens / kMinTokens));
     std::vector<size_t> begins{0};
     int64_t done = 0;
     for (size_t n = 0; n < texts.size(); n++) {
@@ -49,7 +50,7 @@ Tensor encode_texts(TransformerEncoder& encoder, const std::vector<std::vector<i
         vectors.slice(0, int64_t(begin), int64_t(end))
             .copy_from(pool_texts(encoder(tokens), tokens.starts, pooling).value);
     };
-    const std::vector<size_t> begins = plan_passes(texts, tokens_per_pass);
+    const std::vector<size_t> begins = plan_passes(texts, tokens_per_pass, device == Device::cpu ? kBalance : 1);
     const int64_t n_passes = int64_t(begins.size()) - 1;
     if (n_passes == 1) {
         run(0, texts.size());  // the threads share its rows

@@ -6,13 +6,18 @@
 namespace koine {
 
 Tensor apply_in_batches(const Tensor& x, const std::function<Var(const Var&)>& f, int64_t batch) {
+    return apply_in_batches(x, f, x.device(), batch);
+}
+
+Tensor apply_in_batches(const Tensor& x, const std::function<Var(const Var&)>& f, Device device, int64_t batch) {
     if (x.shape.rank < 1 || x.shape[0] < 1)
         throw ShapeError("apply_in_batches: x " + x.shape.str() + "; want [N, *] with N >= 1");
     if (batch < 1) throw ValueError("apply_in_batches: a batch of " + std::to_string(batch) + "; want 1 or more");
     const NoGrad no_grad;
     std::vector<Var> parts;
     for (int64_t begin = 0; begin < x.shape[0]; begin += batch) {
-        parts.push_back(f(Var(x.slice(0, begin, std::min(begin + batch, x.shape[0])))));
+        const Tensor rows = x.slice(0, begin, std::min(begin + batch, x.shape[0]));
+        parts.push_back(f(Var(rows.to(device))).value.to(x.device()));
     }
     return concat(parts, 0).value;
 }

@@ -1,4 +1,6 @@
 // How well a model does: running it over a whole data set, comparing images, and counting right answers.
+//
+// The model runs on its own device; scores are computed on the host, to which what lies on a GPU is copied.
 #pragma once
 #include <functional>
 #include <vector>
@@ -10,6 +12,8 @@ namespace koine {
 /// f applied to the rows of x[N, ...], `batch` at a time, under NoGrad, the results joined along axis 0. The caller
 /// sets eval mode. Throws ShapeError for no rows, ValueError unless batch >= 1.
 Tensor apply_in_batches(const Tensor& x, const std::function<Var(const Var&)>& f, int64_t batch = 500);
+/// The same with f on another device: each batch is moved there, its result back to where x is.
+Tensor apply_in_batches(const Tensor& x, const std::function<Var(const Var&)>& f, Device device, int64_t batch = 500);
 
 struct ImageScores {
     double mse = 0;  ///< mean squared error over all pixels
@@ -41,14 +45,14 @@ struct Confusion {
     /// Samples of a class.
     int64_t n_of(int64_t right) const;
     double accuracy() const;
-    /// Mean over the classes, weighted by their samples, of 2 TP / (2 TP + FP + FN); 0 for a class that is neither there
-    /// nor predicted. = sklearn.metrics.f1_score(average="weighted", zero_division=0).
+    /// Mean over the classes, weighted by their samples, of 2 TP / (2 TP + FP + FN); 0 for a class that is neither
+    /// there nor predicted. = sklearn.metrics.f1_score(average="weighted", zero_division=0).
     double weighted_f1() const;
     /// Mean of |right - predicted|, for classes that are steps of a scale; the paper's code reports it, too.
     double mean_absolute_error() const;
 };
-/// The predicted class is the largest logit of logits[N, K]; of equal ones the smallest class. Throws NonFiniteError for
-/// a NaN, else as score_classes.
+/// The predicted class is the largest logit of logits[N, K]; of equal ones the smallest class. Throws NonFiniteError
+/// for a NaN, else as score_classes.
 Confusion count_confusion(const Tensor& logits, const Indices& labels);
 
 }  // namespace koine

@@ -78,6 +78,9 @@ struct Mover : Replacer {
     Device device;
     explicit Mover(Device device_) : device(device_) {}
     void buffer(const std::string&, Tensor& t) override { t = t.to(device); }
+    void constant(Tensor& t) override {
+        if (t.is_defined()) t = t.to(device);
+    }
 };
 
 // The room of a parameter of n numbers; an empty one has a place of its own, too.

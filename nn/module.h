@@ -69,6 +69,8 @@ public:
     void operator()(const std::string& name, uint64_t& n);
     /// A child: its parts follow, their names behind "name.".
     void operator()(const std::string& name, Module& child);
+    /// A tensor that is no state (neither learnt nor saved), but has to be where the parameters are; may be undefined.
+    virtual void constant(Tensor& /*t*/) {}
 
 protected:
     virtual void parameter(const std::string& /*name*/, Var& /*w*/) {}
@@ -101,7 +103,8 @@ struct Module : Stateful {
     std::vector<NamedVar> parameters();
     /// How many numbers the parameters hold.
     int64_t n_parameters();
-    /// Moves parameters and buffers. Before FlatParameters, whose buffer stays where it was made.
+    /// Moves parameters, buffers and constants. Before FlatParameters, whose buffer stays where it was made, and so
+    /// before an optimiser. Throws DeviceError.
     void to(Device device);
     /// Makes every parameter a constant: no gradients, and no optimiser made later will see them.
     void freeze();

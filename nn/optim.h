@@ -82,10 +82,11 @@ struct AdamW : Adam {
     void step() override { step_with(0, options.weight_decay); }
 };
 
-/// The Euclidean norm of all gradients together. The same bytes for any number of threads.
+/// The Euclidean norm of all gradients together. The same bytes for any number of threads. Waits for a GPU.
 double grad_norm(const FlatParameters& parameters);
 
 /// Scales all gradients by max_norm / (norm + 1e-6) when their norm is larger than max_norm; returns the norm before.
+/// For the norm the host waits for a GPU, once each call: a step that clips does not run ahead.
 /// Throws NonFiniteError, naming the first parameter whose gradient is not finite, ValueError unless max_norm > 0.
 double clip_grad_norm(const FlatParameters& parameters, double max_norm);
 

@@ -94,7 +94,7 @@ void flip(Device device, const ConvShape& s, const real* from, real beta, real* 
 
 // ---- a few images at a time ----------------------------------------------------------------------------------------
 
-// The patches of a run of images: about half of a core's second-level cache, at least one image.
+// The patches of a run of images, at least one: about half of a core's second-level cache, or what a GPU can spare.
 int64_t images_per_run(Device device, const ConvShape& s) {
     const int64_t run_bytes = device == Device::cpu ? 512 * 1024 : 256 * 1024 * 1024;
     const int64_t image_bytes = std::max<int64_t>(s.pixels_out() * s.patch() * int64_t(sizeof(real)), 1);
@@ -149,7 +149,32 @@ struct AddGroups {
     }
 };
 
+// On a GPU: the patches of many images, then a product for each group of their rows, all in one call. A sum over that
+// many rows would otherwise have one block of the GPU for each small part of dw.
+void weight_grad_by_groups_of_rows(Device device, const ConvShape& s, const real* x, const real* dy, real beta,
+                                   real* dw) {
+    const int64_t n_weights = s.o * s.patch(), per_run = images_per_run(device, s);
+    const int64_t n_groups = s.n == 0 ? 0 : std::clamp<int64_t>(std::min(s.n, per_run) * s.pixels_out() / 256, 1, 32);
+    const Scratch parts(device, n_groups * n_weights), patches(device, run_size(device, s));
+    for (int64_t first = 0; first < s.n; first += per_run) {
+        const int64_t count = std::min(per_run, s.n - first), n_rows = count * s.pixels_out();
+        const int64_t per_group = n_rows / n_groups, rest = n_rows - n_groups * per_group;
+        const real* d = dy + first * s.pixels_out() * s.o;
+        for_rows(device, n_rows, s.patch(), PatchRow{patches.data(), x + first * s.pixels_in() * s.c, s});
+        gemm_batched(device, n_groups, s.o, s.patch(), per_group, 1, {d, s.o, Op::transposed}, per_group * s.o,
+                     {patches.data(), s.patch()}, per_group * s.patch(), first > 0 ? 1 : 0, parts.data(), s.patch(),
+                     n_weights);
+        if (rest > 0) {
+            const int64_t done = n_rows - rest;
+            gemm(device, s.o, s.patch(), rest, 1, {d + done * s.o, s.o, Op::transposed},
+                 {patches.data() + done * s.patch(), s.patch()}, 1, parts.data(), s.patch());
+        }
+    }
+    for_each(device, n_weights, AddGroups{dw, parts.data(), n_weights, n_groups, beta}, n_groups);
+}
+
 void weight_grad_by_patches(Device device, const ConvShape& s, const real* x, const real* dy, real beta, real* dw) {
+    if (device == Device::cuda) return weight_grad_by_groups_of_rows(device, s, x, dy, beta, dw);
     const int64_t n_weights = s.o * s.patch();
     // Groups of images, each with sums of its own that are added in order: up to 32, by the number of output pixels.
     const int64_t n_wanted = std::clamp<int64_t>(s.n * s.pixels_out() / 256, 1, 32);

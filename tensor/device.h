@@ -6,7 +6,7 @@
 //   for_tasks(device, n, f)           f(i) for coarse host-side tasks that call the other two, or BLAS
 // A Team is the set of lanes that share one row: a single CPU thread with SIMD lanes (CpuTeam), a block of GPU threads
 // (CudaTeam), or a simulated block (EmulatedTeam, emulated_team.h), all with the same few verbs: each, sum, max, once.
-// So there is one formula per op, not one per device, and the only <<<>>> of the project are in this file.
+// So there is one formula per op, not one per device, and the only kernel launches of the project are in this file.
 //
 // Determinism: work is cut by the shape of the problem, never by the number of threads, and every destination has one
 // owner. The same input gives the same bytes with 1, 2 or 16 threads.
@@ -21,6 +21,11 @@
 
 #include "tensor/error.h"
 
+// KOINE_CUDA: a build with a GPU path (make CUDA=1, through nvcc), or with the path alone (make CUDA=fake, through g++:
+// tests/fake_cuda has the headers and runs the kernels).
+#ifdef KOINE_CUDA
+#include <cuda_runtime.h>
+#endif
 #ifdef __CUDACC__
 #define HD __host__ __device__
 #else
@@ -137,17 +142,17 @@ private:
 
 namespace koine {
 
-// ---- the GPU: about 40 lines ----------------------------------------------------------------------------------------
-#ifdef __CUDACC__
+// ---- the GPU ---------------------------------------------------------------------------------------------------------
+#ifdef KOINE_CUDA
 struct CudaBlock {
     real* shared;
-    __device__ int lane() const { return threadIdx.x; }
-    __device__ int lanes() const { return blockDim.x; }
+    __device__ int lane() const { return int(threadIdx.x); }
+    __device__ int lanes() const { return int(blockDim.x); }
     __device__ real* scratch() const { return shared; }
     __device__ void barrier() const { __syncthreads(); }
 };
 using CudaTeam = BlockTeam<CudaBlock>;
-inline constexpr int kCudaLanes = 256;
+inline constexpr int kCudaLanes = 256, kWarp = 32;  // the most lanes of a block, and the fewest that make sense
 
 template <class F>
 __global__ void each_kernel(int64_t n, F f) {
@@ -158,10 +163,26 @@ __global__ void rows_kernel(int64_t rows, F f) {
     __shared__ real scratch[kCudaLanes];
     for (int64_t row = blockIdx.x; row < rows; row += gridDim.x) f(CudaTeam{{scratch}}, row);
 }
-inline void check_launch(const char* what) {
-    const cudaError_t status = cudaGetLastError();
-    if (status != cudaSuccess) throw DeviceError(std::string(what) + ": " + cudaGetErrorString(status));
+
+namespace cuda {
+void check(cudaError_t status, const char* what);  // both: tensor/cuda.h
+cudaStream_t stream();
+
+/// kernel<<<blocks, lanes>>>(n, f) on the one stream; the host goes on at once. Throws DeviceError.
+template <class F>
+void launch(const char* loop, void (*kernel)(int64_t, F), int64_t blocks, int64_t lanes, int64_t n, F f) {
+    void* arguments[] = {&n, &f};
+    blocks = std::min<int64_t>(blocks, 65535);  // a kernel goes round until all is done
+    check(cudaLaunchKernel(kernel, dim3(unsigned(blocks)), dim3(unsigned(lanes)), arguments, 0, stream()), loop);
 }
+
+/// Lanes for a row: a power of two, about one for 32 units of its work. Chosen by reason, not yet by measurement.
+inline int64_t lanes_for(int64_t cols) {
+    int64_t lanes = kWarp;
+    while (lanes < kCudaLanes && lanes * 32 < cols) lanes *= 2;
+    return lanes;
+}
+}  // namespace cuda
 #endif
 
 [[noreturn]] inline void no_cuda() {
@@ -170,14 +191,19 @@ inline void check_launch(const char* what) {
 
 // ---- the loops -----------------------------------------------------------------------------------------------------
 
+// A CUDA build takes its files without kernels from the build without CUDA: what they have of these two templates, the
+// linker must not mix up with the versions that can launch.
+#ifdef KOINE_CUDA
+inline namespace with_gpu {
+#endif
+
 /// f(i) for i < n, once each. `cost` is the work of one call in units of an addition.
 template <class F>
 void for_each(Device device, int64_t n, F f, int64_t cost = 1) {
     if (n == 0) return;
     if (device == Device::cuda) {
-#ifdef __CUDACC__
-        each_kernel<<<unsigned(std::min<int64_t>((n + kCudaLanes - 1) / kCudaLanes, 65535)), kCudaLanes>>>(n, f);
-        return check_launch("for_each");
+#ifdef KOINE_CUDA
+        return cuda::launch("for_each", each_kernel<F>, (n + kCudaLanes - 1) / kCudaLanes, kCudaLanes, n, f);
 #else
         no_cuda();
 #endif
@@ -201,9 +227,8 @@ template <class F>
 void for_rows(Device device, int64_t rows, int64_t cols, F f) {
     if (rows == 0) return;
     if (device == Device::cuda) {
-#ifdef __CUDACC__
-        rows_kernel<<<unsigned(std::min<int64_t>(rows, 65535)), kCudaLanes>>>(rows, f);
-        return check_launch("for_rows");
+#ifdef KOINE_CUDA
+        return cuda::launch("for_rows", rows_kernel<F>, rows, cuda::lanes_for(cols), rows, f);
 #else
         no_cuda();
 #endif
@@ -218,6 +243,10 @@ void for_rows(Device device, int64_t rows, int64_t cols, F f) {
         for (int64_t row = 0; row < rows; row++) f(CpuTeam(), row);
     }
 }
+
+#ifdef KOINE_CUDA
+}  // namespace with_gpu
+#endif
 
 /// f(i) for i < n: coarse tasks of the host, spread over the threads on the CPU and run in order on a GPU, whose loops
 /// they call. The first exception (by index) is rethrown after all tasks have ended.

@@ -1,6 +1,6 @@
 // A GPU block without a GPU: every lane of a block is a fiber of its own, so that kernels can be tested for what goes
-// wrong only on a device. Included by device.h; used by the tests alone (make test), off by default, and left out of
-// CUDA builds, where the fibers' functions could not be called from device code.
+// wrong only on a device. Included by device.h; used by the tests alone: by EmulateBlocks, off by default, and by the
+// GPU of tests/fake_cuda. The loops do without it where nvcc compiles them, since a kernel for a GPU cannot call it.
 //
 // What it shows: a missing barrier (between two barriers the lanes run one after the other in shuffled order, so a lane
 // that reads too early reads an old value), a write that every lane repeats (dx += v outside `once` is added once per
@@ -23,17 +23,25 @@ struct EmulateBlocks {
     EmulateBlocks& operator=(const EmulateBlocks&) = delete;
 };
 
+// The two that kernels ask for most, also declared by tests/fake_cuda.
+extern constinit thread_local int running_lane;
+void meet_at_barrier();
+
 /// The lane that is running now, and its block.
 struct EmulatedBlock {
-    int lane() const;
+    int lane() const { return running_lane; }
     int lanes() const;
     real* scratch() const;
-    void barrier() const;
+    void barrier() const { meet_at_barrier(); }
 };
 using EmulatedTeam = BlockTeam<EmulatedBlock>;
 
-/// Runs `lane_program` once per lane as one block, lanes interleaved at barriers. Throws Error when the lanes disagree
-/// about the number of barriers.
+/// Runs `lane_program` once per lane as one block of `lanes` lanes on the calling thread, interleaved at barriers, in
+/// orders that only `seed` decides. A lane has a stack of 64 KB, and must not throw. Throws Error when the lanes
+/// disagree about the number of barriers.
+void run_emulated_block(int lanes, uint64_t seed, const std::function<void()>& lane_program);
+
+/// The same for the block of EmulateBlocks, whose scratch is full of NaN at first.
 void run_emulated_block(const std::function<void()>& lane_program);
 
 template <class F>

@@ -6,8 +6,10 @@
 
 #include "tensor/storage.h"
 
-#ifdef __CUDACC__
+#ifdef KOINE_CUDA
 #include <cublas_v2.h>
+
+#include "tensor/cuda.h"
 #endif
 
 namespace koine {
@@ -112,44 +114,114 @@ void gemm_cpu(int64_t m, int64_t n, int64_t k, real alpha, MatrixView a, MatrixV
                  n_depth);
 }
 
-#ifdef __CUDACC__
-void gemm_cuda(int64_t m, int64_t n, int64_t k, real alpha, MatrixView a, MatrixView b, real beta, real* c,
-               int64_t c_stride) {
-    static thread_local cublasHandle_t handle = [] {
+#ifdef KOINE_CUDA
+void check(cublasStatus_t status, const char* what) {
+    if (status != CUBLAS_STATUS_SUCCESS) {
+        throw DeviceError(std::string(what) + ": " + cublasGetStatusString(status) + " (status " +
+                          std::to_string(int(status)) + ")");
+    }
+}
+
+// One for each thread of the host, never destroyed: the runtime may be gone when a thread ends.
+cublasHandle_t cublas() {
+    static thread_local const cublasHandle_t handle = [] {
         cublasHandle_t h;
-        if (cublasCreate(&h) != CUBLAS_STATUS_SUCCESS) throw DeviceError("cublasCreate failed");
+        const cudaStream_t stream = cuda::stream();  // first: it says what is missing
+        check(cublasCreate(&h), "cublasCreate");
+        check(cublasSetStream(h, stream), "cublasSetStream");
         return h;
     }();
-    // cuBLAS is column-major: a row-major C = A B is its C^T = B^T A^T on the same memory, operands swapped.
-    const auto trans = [](Op op) { return op == Op::transposed ? CUBLAS_OP_T : CUBLAS_OP_N; };
-    cublasStatus_t status;
-    if constexpr (sizeof(real) == sizeof(double)) {
-        status =
-            cublasDgemm(handle, trans(b.op), trans(a.op), int(n), int(m), int(k), reinterpret_cast<double*>(&alpha),
-                        reinterpret_cast<const double*>(b.data), int(b.stride), reinterpret_cast<const double*>(a.data),
-                        int(a.stride), reinterpret_cast<double*>(&beta), reinterpret_cast<double*>(c), int(c_stride));
-    } else {
-        status =
-            cublasSgemm(handle, trans(b.op), trans(a.op), int(n), int(m), int(k), reinterpret_cast<float*>(&alpha),
-                        reinterpret_cast<const float*>(b.data), int(b.stride), reinterpret_cast<const float*>(a.data),
-                        int(a.stride), reinterpret_cast<float*>(&beta), reinterpret_cast<float*>(c), int(c_stride));
+    static thread_local bool is_tf32 = false;  // as a new handle is
+    if (is_tf32 != uses_tf32()) {
+        is_tf32 = uses_tf32();
+        check(cublasSetMathMode(handle, is_tf32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH),
+              "cublasSetMathMode");
     }
-    if (status != CUBLAS_STATUS_SUCCESS)
-        throw DeviceError("cublas gemm failed with status " + std::to_string(int(status)));
+    return handle;
+}
+
+[[maybe_unused]] cublasStatus_t call_cublas(cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k,
+                                            float alpha, const float* a, int lda, int64_t a_step, const float* b,
+                                            int ldb, int64_t b_step, float beta, float* c, int ldc, int64_t c_step,
+                                            int count) {
+    if (count == 1) return cublasSgemm(cublas(), ta, tb, m, n, k, &alpha, a, lda, b, ldb, &beta, c, ldc);
+    return cublasSgemmStridedBatched(cublas(), ta, tb, m, n, k, &alpha, a, lda, a_step, b, ldb, b_step, &beta, c, ldc,
+                                     c_step, count);
+}
+[[maybe_unused]] cublasStatus_t call_cublas(cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k,
+                                            double alpha, const double* a, int lda, int64_t a_step, const double* b,
+                                            int ldb, int64_t b_step, double beta, double* c, int ldc, int64_t c_step,
+                                            int count) {
+    if (count == 1) return cublasDgemm(cublas(), ta, tb, m, n, k, &alpha, a, lda, b, ldb, &beta, c, ldc);
+    return cublasDgemmStridedBatched(cublas(), ta, tb, m, n, k, &alpha, a, lda, a_step, b, ldb, b_step, &beta, c, ldc,
+                                     c_step, count);
+}
+
+int to_int(int64_t n) {
+    if (n > std::numeric_limits<int>::max()) {
+        throw ValueError("gemm: an extent of " + std::to_string(n) + " on a GPU; cuBLAS takes less than 2^31");
+    }
+    return int(n);
+}
+
+// c *= beta: what is left of a product over nothing, about which cuBLAS does not commit itself.
+struct ScaleMatrices {
+    real* c;
+    int64_t m, n, c_stride, c_step;
+    real beta;
+    HD void operator()(int64_t i) const {
+        real& to = c[i / (m * n) * c_step + i / n % m * c_stride + i % n];
+        to = beta != 0 ? beta * to : real(0);
+    }
+};
+
+void gemm_cuda(int64_t count, int64_t m, int64_t n, int64_t k, real alpha, MatrixView a, int64_t a_step, MatrixView b,
+               int64_t b_step, real beta, real* c, int64_t c_stride, int64_t c_step) {
+    if (k == 0) {
+        return for_each(Device::cuda, count * m * n, ScaleMatrices{c, m, n, c_stride, c_step, beta});
+    }
+    const auto trans = [](Op op) { return op == Op::transposed ? CUBLAS_OP_T : CUBLAS_OP_N; };
+    const auto lead = [](int64_t stride) { return to_int(std::max<int64_t>(stride, 1)); };
+    // The number of products is the third extent of a grid, of which there can be 65535.
+    for (int64_t first = 0; first < count; first += 65535) {
+        const int64_t some = std::min<int64_t>(count - first, 65535);
+        // cuBLAS is column-major: a row-major C = A B is its C^T = B^T A^T on the same memory, operands swapped.
+        check(call_cublas(trans(b.op), trans(a.op), to_int(n), to_int(m), to_int(k), alpha, b.data + first * b_step,
+                          lead(b.stride), b_step, a.data + first * a_step, lead(a.stride), a_step, beta,
+                          c + first * c_step, lead(c_stride), c_step, int(some)),
+              "cuBLAS gemm");
+    }
 }
 #endif
 
 }  // namespace
 
+bool& uses_tf32() {
+    static bool is_on = false;
+    return is_on;
+}
+
+void gemm_batched(Device device, int64_t count, int64_t m, int64_t n, int64_t k, real alpha, MatrixView a,
+                  int64_t a_step, MatrixView b, int64_t b_step, real beta, real* c, int64_t c_stride, int64_t c_step) {
+    if (count == 0 || m == 0 || n == 0) return;
+    if (device == Device::cuda) {
+#ifdef KOINE_CUDA
+        return gemm_cuda(count, m, n, k, alpha, a, a_step, b, b_step, beta, c, c_stride, c_step);
+#else
+        no_cuda();
+#endif
+    }
+    const auto product = [&](int64_t i) {
+        gemm_cpu(m, n, k, alpha, {a.data + i * a_step, a.stride, a.op}, {b.data + i * b_step, b.stride, b.op}, beta,
+                 c + i * c_step, c_stride);
+    };
+    if (count == 1) return product(0);  // a single product is cut into tiles
+    for_tasks(device, count, product);
+}
+
 void gemm(Device device, int64_t m, int64_t n, int64_t k, real alpha, MatrixView a, MatrixView b, real beta, real* c,
           int64_t c_stride) {
-    if (m == 0 || n == 0) return;
-    if (device == Device::cpu) return gemm_cpu(m, n, k, alpha, a, b, beta, c, c_stride);
-#ifdef __CUDACC__
-    gemm_cuda(m, n, k, alpha, a, b, beta, c, c_stride);
-#else
-    no_cuda();
-#endif
+    gemm_batched(device, 1, m, n, k, alpha, a, 0, b, 0, beta, c, c_stride, 0);
 }
 
 const char* blas_description() {

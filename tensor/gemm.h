@@ -21,6 +21,15 @@ struct MatrixView {
 void gemm(Device device, int64_t m, int64_t n, int64_t k, real alpha, MatrixView a, MatrixView b, real beta, real* c,
           int64_t c_stride);
 
+/// `count` such products at equal distances: product i takes a.data + i a_step, b.data + i b_step and writes to
+/// c + i c_step. A step of 0 uses one operand for all. One call on a GPU, tasks on the CPU.
+void gemm_batched(Device device, int64_t count, int64_t m, int64_t n, int64_t k, real alpha, MatrixView a,
+                  int64_t a_step, MatrixView b, int64_t b_step, real beta, real* c, int64_t c_stride, int64_t c_step);
+
+/// Whether a GPU's float products may round their inputs to TF32 (10 bits of mantissa instead of 23): several times
+/// faster from sm_80 on. Off unless set. The CPU takes no notice.
+bool& uses_tf32();
+
 /// "OpenBLAS 0.3.21 Cooperlake": library, version and the kernels it chose for this processor.
 const char* blas_description();
 

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <new>
 
+#include "tensor/cuda.h"
+
 namespace koine {
 namespace {
 
@@ -15,22 +17,14 @@ size_t bin_of(size_t bytes) {
     return (std::max<size_t>(bytes, 1) + step - 1) / step * step;
 }
 
-#ifdef __CUDACC__
-void check(cudaError_t status, const char* what) {
-    if (status != cudaSuccess) throw DeviceError(std::string(what) + ": " + cudaGetErrorString(status));
-}
-#endif
-
 void* allocate(Device device, size_t bytes) {
     if (device == Device::cpu) {
         void* p = std::aligned_alloc(64, bytes);
         if (!p) throw std::bad_alloc();
         return p;
     }
-#ifdef __CUDACC__
-    void* p = nullptr;
-    check(cudaMalloc(&p, bytes), "cudaMalloc");
-    return p;
+#ifdef KOINE_CUDA
+    return cuda::allocate(bytes);
 #else
     no_cuda();
 #endif
@@ -38,8 +32,19 @@ void* allocate(Device device, size_t bytes) {
 
 void release(Device device, void* p) noexcept {
     if (device == Device::cpu) return std::free(p);
-#ifdef __CUDACC__
-    cudaFree(p);
+#ifdef KOINE_CUDA
+    cuda::release(p);
+#endif
+}
+
+// What std::bad_alloc means on a GPU, in words.
+[[noreturn]] void exhausted(Device device, [[maybe_unused]] size_t bytes) {
+    if (device == Device::cpu) throw std::bad_alloc();
+#ifdef KOINE_CUDA
+    throw DeviceError("the GPU has no room for " + std::to_string(bytes >> 20) + " MB more: " + cuda::memory_in_use() +
+                      "; smaller batches need less");
+#else
+    no_cuda();
 #endif
 }
 
@@ -49,7 +54,7 @@ Pool& pool() {
     // Never destroyed: tensors in static storage may outlive any order of destruction.
     static Pool* const instance = [] {
         Pool* p = new Pool;
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(KOINE_FAKE_CUDA)
         p->poisons = true;
 #endif
         return p;
@@ -79,7 +84,16 @@ void* Pool::take(Device device, size_t bytes) {
     if (hoards) trim();
     if (!p) {
         try {
-            p = allocate(device, size);
+            try {
+                p = allocate(device, size);
+            } catch (const std::bad_alloc&) {
+                trim();  // what lies in other bins may be enough
+                try {
+                    p = allocate(device, size);
+                } catch (const std::bad_alloc&) {
+                    exhausted(device, size);
+                }
+            }
         } catch (...) {
             const std::lock_guard lock(mutex);
             bytes_in_use -= int64_t(size);
@@ -94,6 +108,10 @@ void* Pool::take(Device device, size_t bytes) {
 
 void Pool::give(Device device, size_t bytes, void* p) noexcept {
     const size_t size = bin_of(bytes);
+#ifdef KOINE_CUDA
+    // Here and not in take(): nobody may read it from now on, but for work that was queued before.
+    if (poisons && device == Device::cuda) cuda::poison(p, size);
+#endif
     const std::lock_guard lock(mutex);
     bytes_in_use -= int64_t(size);
     bytes_free += int64_t(size);
@@ -115,20 +133,10 @@ void copy_bytes(void* to, Device to_device, const void* from, Device from_device
         std::memcpy(to, from, bytes);
         return;
     }
-#ifdef __CUDACC__
-    check(cudaMemcpy(to, from, bytes, cudaMemcpyDefault), "cudaMemcpy");
-#else
-    no_cuda();
-#endif
-}
-
-void require_device(Device device) {
-    if (device == Device::cpu) return;
-#ifdef __CUDACC__
-    int n_devices = 0;
-    const cudaError_t status = cudaGetDeviceCount(&n_devices);
-    if (status != cudaSuccess) throw DeviceError(std::string("no usable CUDA device: ") + cudaGetErrorString(status));
-    if (n_devices == 0) throw DeviceError("no CUDA device on this machine");
+#ifdef KOINE_CUDA
+    if (to_device == Device::cpu) return cuda::copy_to_host(to, from, bytes);
+    if (from_device == Device::cpu) return cuda::copy_to_device(to, from, bytes);
+    cuda::copy_on_device(to, from, bytes);
 #else
     no_cuda();
 #endif

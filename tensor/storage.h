@@ -29,7 +29,9 @@ public:
     int64_t bytes_in_use = 0;  ///< held by live tensors
     int64_t bytes_peak = 0;    ///< the largest bytes_in_use so far
     int64_t bytes_free = 0;    ///< waiting for reuse
-    bool poisons = false;      ///< fill CPU buffers with NaN before they are handed out; on in sanitizer builds
+    /// Fill buffers with NaN: on the CPU before they are handed out, on a GPU when they come back. On in sanitizer
+    /// builds and where the GPU is a fake.
+    bool poisons = false;
 
 private:
     std::mutex mutex;
@@ -51,10 +53,8 @@ struct Storage {
 };
 using StoragePtr = std::shared_ptr<Storage>;
 
-/// Copies bytes between buffers of any two devices; complete when it returns.
+/// Copies bytes between buffers of any two devices. To the host: complete when it returns, the GPU's earlier work done.
+/// To the GPU: in turn with its other work, and `from` may be changed at once.
 void copy_bytes(void* to, Device to_device, const void* from, Device from_device, size_t bytes);
-
-/// Throws DeviceError with what is missing unless `device` can be used in this build on this machine.
-void require_device(Device device);
 
 }  // namespace koine

@@ -293,9 +293,11 @@ Indices::Indices(std::span<const int32_t> values, const Shape& wanted, Device de
     }
     *this = empty(wanted, device);
     copy_bytes(data(), device, values.data(), Device::cpu, values.size_bytes());
+    if (device != Device::cpu) on_host = std::make_shared<const std::vector<int32_t>>(values.begin(), values.end());
 }
 
 std::vector<int32_t> Indices::to_vector() const {
+    if (on_host) return *on_host;
     std::vector<int32_t> values(static_cast<size_t>(numel()));
     copy_bytes(values.data(), Device::cpu, data(), device(), values.size() * sizeof(int32_t));
     return values;

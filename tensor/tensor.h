@@ -88,7 +88,8 @@ public:
 /// Row-major strides of a shape.
 Shape contiguous_strides(const Shape& shape);
 
-/// Integers, contiguous: class labels, token ids, indices of rows. They take no part in gradients.
+/// Integers, contiguous: class labels, token ids, indices of rows. They take no part in gradients. Those that came from
+/// the host stay known there: to look at them, nobody waits for a GPU.
 class Indices {
 public:
     Indices() = default;
@@ -103,9 +104,13 @@ public:
     int64_t numel() const { return shape.numel(); }
     Device device() const { return storage ? storage->device : Device::cpu; }
     int32_t* data() const { return static_cast<int32_t*>(storage->ptr); }
+    /// Waits for the GPU when they were computed there.
     std::vector<int32_t> to_vector() const;
     /// Throws ValueError, naming `op` and the first offender, unless every value is in [0, bound).
     void require_below(const char* op, int64_t bound) const;
+
+private:
+    std::shared_ptr<const std::vector<int32_t>> on_host;  // the values, when they came from the host to a GPU
 };
 
 }  // namespace koine

@@ -36,7 +36,7 @@ inline void check_values(const Tensor& t, std::initializer_list<double> expected
 /// Bit for bit the same, not a number equal to itself.
 inline bool is_same(const Tensor& a, const Tensor& b) {
     if (!(a.shape == b.shape)) return false;
-    const Tensor x = a.contiguous(), y = b.contiguous();
+    const Tensor x = a.to(Device::cpu).contiguous(), y = b.to(Device::cpu).contiguous();
     return std::memcmp(x.data(), y.data(), size_t(x.numel()) * sizeof(real)) == 0;
 }
 inline bool is_same(const StateDict& a, const StateDict& b) {

@@ -1,8 +1,8 @@
-// ONE table of all ops. Each row is used seven ways, by tests/test_ops.cpp and tests/bench:
+// ONE table of all ops. Each row is used eight ways, by tests/test_ops.cpp and tests/bench:
 //   1. float64 projection gradient check          5. one CPU thread against an emulated GPU block
 //   2. gradients poisoned with NaN, and pre-filled  6. error inputs, with the text of the error
 //   3. non-contiguous views and empty inputs       7. the benchmark
-//   4. the float build against the float64 build
+//   4. the float build against the float64 build   8. a GPU, or the fake one, against the CPU
 // A new op needs a row here: `make test` fails when a function of autograd/ops.h has none.
 #pragma once
 #include <cmath>
@@ -77,6 +77,8 @@ using Vars = std::vector<Var>;
 
 inline Var zeros(const Shape& shape) { return Var(Tensor::zeros(shape)); }
 inline Indices ints(std::vector<int32_t> values) { return Indices(values); }
+/// On the device of x, as an op wants them.
+inline Indices ints(std::vector<int32_t> values, const Var& x) { return Indices(values, Shape{int64_t(values.size())}, x.device()); }
 
 // The three ways in which an elementwise op of two operands can be misused.
 inline std::vector<ErrorInput> pair_errors(Var (*op)(const Var&, const Var&), const std::string& name) {
@@ -146,11 +148,11 @@ inline void add_elementwise(std::vector<OpRow>& rows) {
         for (int64_t i = 0; i < c.numel(); i++) c.data()[i] = real(i % 3 == 0);
         return c;
     };
-    rows.push_back({"where", "", [=](const Vars& in) { return where(condition({4, 5}), in[0], in[1]); }, {{4, 5}, {4, 5}}, Domain::normal,
+    rows.push_back({"where", "", [=](const Vars& in) { return where(condition({4, 5}).to(in[0].device()), in[0], in[1]); }, {{4, 5}, {4, 5}}, Domain::normal,
                     {{[=] { where(condition({2}), zeros({3}), zeros({3})); }, "where: [2] and [3] do not broadcast"},
                      {[=] { where(condition({3}), zeros({2}), zeros({3})); }, "where: [2] and [3] do not broadcast"},
                      {[=] { where(condition({3}), zeros({3}), Var()); }, "where: an input is undefined"}}});
-    rows.push_back({"where", "broadcast", [=](const Vars& in) { return where(condition({4, 1}), in[0], in[1]); }, {{5}, {4, 1}}});
+    rows.push_back({"where", "broadcast", [=](const Vars& in) { return where(condition({4, 1}).to(in[0].device()), in[0], in[1]); }, {{5}, {4, 1}}});
 
     add_map(rows, "neg", neg);
     add_map(rows, "sqrt", [](Var x) { return sqrt(x); }, Domain::positive);
@@ -184,7 +186,7 @@ inline void add_reductions(std::vector<OpRow>& rows) {
                      {[] { max(zeros({0}), {}); }, "max: [0] has no elements to reduce over"}}});
     rows.push_back({"argmax", "", [](const Vars& in) {
                         const std::vector<int32_t> at = argmax(in[0].value).to_vector();
-                        return Var(Tensor::from(std::vector<real>(at.begin(), at.end()), Shape{int64_t(at.size())}));
+                        return Var(Tensor::from(std::vector<real>(at.begin(), at.end()), Shape{int64_t(at.size())}, in[0].device()));
                     },
                     {{6, 9}}, Domain::normal,
                     {{[] { argmax(Tensor::zeros({2, 0})); }, "argmax: [2, 0] has no elements"},
@@ -231,11 +233,11 @@ inline void add_shape_ops(std::vector<OpRow>& rows) {
                     {{[] { pad(zeros({2}), 0, -1, 0); }, "pad: -1 before and 0 after axis 0"},
                      {[] { pad(zeros({2}), 0, 0, -2); }, "pad: 0 before and -2 after"},
                      {[] { pad(zeros({2}), 1, 0, 0); }, "axis 1 of shape [2]"}}, {{2, 0, 2}}});
-    rows.push_back({"index_select", "", [=](const Vars& in) { return square(index_select(in[0], ints({3, 0, 3, 1}))); }, {{5, 3}}, Domain::normal,
+    rows.push_back({"index_select", "", [=](const Vars& in) { return square(index_select(in[0], ints({3, 0, 3, 1}, in[0]))); }, {{5, 3}}, Domain::normal,
                     {{[] { index_select(zeros({3, 2}), ints({0, 3})); }, "index_select: index 3 at position 1 is outside [0, 3)"},
                      {[] { index_select(zeros({3, 2}), ints({-1})); }, "index -1 at position 0"},
                      {[] { index_select(zeros({}), ints({0})); }, "index_select: x [], index [1]; want [N, *], [M]"}}});
-    rows.push_back({"index_select", "nothing", [=](const Vars& in) { return square(index_select(in[0], ints({}))); }, {{5, 3}}});
+    rows.push_back({"index_select", "nothing", [=](const Vars& in) { return square(index_select(in[0], ints({}, in[0]))); }, {{5, 3}}});
 }
 
 inline void add_products(std::vector<OpRow>& rows) {
@@ -345,8 +347,8 @@ inline void add_rows_ops(std::vector<OpRow>& rows) {
     };
     const auto bn = [](bool training) {
         return [=](const Vars& in) {
-            const int64_t c = in[1].value.numel();
-            return batch_norm(in[0], in[1], in[2], Tensor::full({c}, real(0.3)), Tensor::full({c}, real(1.7)), training);
+            const Tensor &gain = in[1].value, mean = Tensor::full(gain.shape, real(0.3), gain.device());
+            return batch_norm(in[0], in[1], in[2], mean, Tensor::full(gain.shape, real(1.7), gain.device()), training);
         };
     };
     rows.push_back({"batch_norm", "train", bn(true), {{6, 3}, {3}, {3}}, Domain::normal,
@@ -441,7 +443,7 @@ inline void add_losses(std::vector<OpRow>& rows) {
                     {{[] { calibrated_nll(zeros({2}), 784); }, "calibrated_nll: mse [2]; want one number"},
                      {[] { calibrated_nll(zeros({}), 0); }, "calibrated_nll: n is 0; want at least 1"},
                      {[] { calibrated_nll(zeros({0}), 784); }, "calibrated_nll: mse [0]; want one number"}}});
-    const auto ce = [](real smoothing) { return [=](const Vars& in) { return cross_entropy(in[0], ints({2, 0, 5, 2}), smoothing); }; };
+    const auto ce = [](real smoothing) { return [=](const Vars& in) { return cross_entropy(in[0], ints({2, 0, 5, 2}, in[0]), smoothing); }; };
     rows.push_back({"cross_entropy", "", ce(0), {{4, 6}}, Domain::normal,
                     {{[] { cross_entropy(zeros({2, 3}), ints({0, 3})); }, "cross_entropy: index 3 at position 1 is outside [0, 3)"},
                      {[] { cross_entropy(zeros({2, 3}), ints({0})); }, "cross_entropy: logits [2, 3], target [1]; want [N, C], [N]"},

@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <utility>
@@ -19,12 +20,18 @@ struct Outcome {
     std::string out, err;
 };
 
-/// A program of the same build as this one, running in the working directory; stdin is the file `input`, or empty.
+/// Where the programs are: of the same build as this one, or, if the environment says KOINE_PROGRAMS, there.
+inline std::filesystem::path programs() {
+    const char* other = std::getenv("KOINE_PROGRAMS");
+    return other ? other : KOINE_PROGRAMS;
+}
+
+/// One of them, running in the working directory; stdin is the file `input`, or empty.
 class Process {
 public:
     Process(const std::string& program, const std::vector<std::string>& words, const std::string& input = "/dev/null")
         : name(program + std::to_string(++n_started)) {
-        const std::string path = std::filesystem::path(KOINE_PROGRAMS) / program;
+        const std::string path = programs() / program;
         std::vector<char*> argv = {const_cast<char*>(path.c_str())};
         for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
         argv.push_back(nullptr);

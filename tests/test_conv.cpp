@@ -8,9 +8,10 @@
 
 #include "tensor/conv_algorithms.h"
 #include "tensor/tensor.h"
-#include "tests/catch.h"
+#include "tests/devices.h"
 
 using namespace koine;
+using namespace koine::testing;
 
 namespace {
 
@@ -41,11 +42,15 @@ std::string str(const ConvShape& s) {
 
 // What a convolution reads and what its products should be.
 struct Problem {
-    explicit Problem(const ConvShape& shape)
+    explicit Problem(const ConvShape& shape, Device device_ = Device::cpu)
         : s(shape),
+          device(device_),
           x(Tensor::normal({s.n, s.h, s.w, s.c}, {7, 1})),
           w(Tensor::normal({s.o, s.kh, s.kw, s.c}, {7, 2})),
-          dy(Tensor::normal({s.n, s.out_h, s.out_w, s.o}, {7, 3})) {}
+          dy(Tensor::normal({s.n, s.out_h, s.out_w, s.o}, {7, 3})),
+          there_x(x.to(device)),
+          there_w(w.to(device)),
+          there_dy(dy.to(device)) {}
 
     const Tensor& result_like(ConvProduct product) const {
         return product == ConvProduct::forward ? dy : product == ConvProduct::input_grad ? x : w;
@@ -55,16 +60,17 @@ struct Problem {
              const RowsDone& done = {}) const {
         switch (product) {
             case ConvProduct::forward:
-                return conv_forward(algorithm, Device::cpu, s, x.data(), w.data(), result.data(), done);
+                return conv_forward(algorithm, device, s, there_x.data(), there_w.data(), result.data(), done);
             case ConvProduct::input_grad:
-                return conv_input_grad(algorithm, Device::cpu, s, dy.data(), w.data(), beta, result.data(), done);
+                return conv_input_grad(algorithm, device, s, there_dy.data(), there_w.data(), beta, result.data(),
+                                       done);
             case ConvProduct::weight_grad:
-                return conv_weight_grad(algorithm, Device::cpu, s, x.data(), dy.data(), beta, result.data());
+                return conv_weight_grad(algorithm, device, s, there_x.data(), there_dy.data(), beta, result.data());
         }
     }
     /// The same into a buffer full of NaN, with beta 0.
     std::vector<real> fresh(ConvProduct product, ConvAlgorithm algorithm) const {
-        const Tensor result = Tensor::full(result_like(product).shape, std::numeric_limits<real>::quiet_NaN());
+        const Tensor result = Tensor::full(result_like(product).shape, std::numeric_limits<real>::quiet_NaN(), device);
         run(product, algorithm, 0, result);
         return result.to_vector();
     }
@@ -72,7 +78,9 @@ struct Problem {
     std::vector<double> expected(ConvProduct product) const;
 
     ConvShape s;
-    Tensor x, w, dy;
+    Device device;
+    Tensor x, w, dy;                    // here
+    Tensor there_x, there_w, there_dy;  // on the device
 };
 
 std::vector<double> Problem::expected(ConvProduct product) const {
@@ -124,8 +132,9 @@ void for_each_algorithm(const ConvShape& s, F f) {
     }
 }
 
-void check_against_definition(const ConvShape& s) {
-    const Problem problem(s);
+void check_against_definition(const ConvShape& s, Device device) {
+    INFO("on " << koine::name_of(device));
+    const Problem problem(s, device);
     std::map<ConvProduct, std::vector<double>> definition;
     for (const ConvProduct product : kProducts) definition[product] = problem.expected(product);
     for_each_algorithm(s, [&](ConvProduct product, ConvAlgorithm algorithm) {
@@ -136,8 +145,8 @@ void check_against_definition(const ConvShape& s) {
         CHECK(relative_error(expected, problem.fresh(product, algorithm)) <= tolerance);
 
         if (product == ConvProduct::forward) return;
-        const Tensor sum = Tensor::normal(problem.result_like(product).shape, {7, 4});
-        for (int64_t i = 0; i < sum.numel(); i++) expected[size_t(i)] += sum.data()[i];
+        const Tensor before = Tensor::normal(problem.result_like(product).shape, {7, 4}), sum = before.to(device);
+        for (int64_t i = 0; i < before.numel(); i++) expected[size_t(i)] += before.data()[i];
         problem.run(product, algorithm, 1, sum);
         CHECK(relative_error(expected, sum.to_vector()) <= tolerance);
     });
@@ -145,40 +154,45 @@ void check_against_definition(const ConvShape& s) {
 
 }  // namespace
 
-TEST_CASE("every algorithm of a convolution computes the definition", "[conv]") {
+TEST_CASE("every algorithm of a convolution computes the definition", "[conv][cuda]") {
+    const Device device = EACH_DEVICE();
     // n, h, w, c, o, padding
-    check_against_definition(shape_of(1, 1, 1, 1, 1, 1));
-    check_against_definition(shape_of(3, 1, 1, 17, 3, 2));
-    check_against_definition(shape_of(1, 5, 7, 1, 16, 0));
-    check_against_definition(shape_of(3, 7, 5, 3, 17, 1));
-    check_against_definition(shape_of(3, 9, 11, 16, 16, 2));
-    check_against_definition(shape_of(130, 4, 4, 3, 16, 1));
-    check_against_definition(shape_of(130, 3, 5, 17, 3, 0));
-    check_against_definition(shape_of(1, 13, 6, 64, 100, 1));  // two panels of outputs, the second one narrow
-    check_against_definition(shape_of(1, 6, 13, 100, 64, 2));
-    check_against_definition(shape_of(3, 8, 8, 64, 64, 1));
-    check_against_definition(shape_of(1, 5, 103, 16, 17, 1));    // a row of tiles longer than a block
-    check_against_definition(shape_of(7, 34, 33, 3, 4, 1));      // several blocks of tiles, and sums of more than 192
-    check_against_definition(shape_of(13, 13, 13, 70, 100, 1));  // so many weights that the tiles come in two chunks
-    check_against_definition(shape_of(0, 6, 6, 3, 4, 1));
+    check_against_definition(shape_of(1, 1, 1, 1, 1, 1), device);
+    check_against_definition(shape_of(3, 1, 1, 17, 3, 2), device);
+    check_against_definition(shape_of(1, 5, 7, 1, 16, 0), device);
+    check_against_definition(shape_of(3, 7, 5, 3, 17, 1), device);
+    check_against_definition(shape_of(3, 9, 11, 16, 16, 2), device);
+    check_against_definition(shape_of(130, 4, 4, 3, 16, 1), device);
+    check_against_definition(shape_of(130, 3, 5, 17, 3, 0), device);
+    check_against_definition(shape_of(1, 13, 6, 64, 100, 1), device);  // two panels of outputs, the second one narrow
+    check_against_definition(shape_of(1, 6, 13, 100, 64, 2), device);
+    check_against_definition(shape_of(3, 8, 8, 64, 64, 1), device);
+    check_against_definition(shape_of(1, 5, 103, 16, 17, 1), device);  // a row of tiles longer than a block
+    check_against_definition(shape_of(7, 34, 33, 3, 4, 1),
+                             device);  // several blocks of tiles, and sums of more than 192
+    check_against_definition(shape_of(13, 13, 13, 70, 100, 1),
+                             device);  // so many weights that the tiles come in two chunks
+    check_against_definition(shape_of(0, 6, 6, 3, 4, 1), device);
 }
 
-TEST_CASE("every size and padding of a small map", "[conv]") {
+TEST_CASE("every size and padding of a small map", "[conv][cuda]") {
+    const Device device = EACH_DEVICE();
     for (int64_t h = 1; h <= 9; h++)
         for (int64_t w = 1; w <= 9; w++)
             for (int64_t padding = 0; padding <= 2; padding++) {
                 const ConvShape s = shape_of(2, h, w, 3, 2, padding);
-                if (s.out_h > 0 && s.out_w > 0) check_against_definition(s);
+                if (s.out_h > 0 && s.out_w > 0) check_against_definition(s, device);
             }
 }
 
-TEST_CASE("kernels, strides and dilations that Winograd does not know", "[conv]") {
+TEST_CASE("kernels, strides and dilations that Winograd does not know", "[conv][cuda]") {
+    const Device device = EACH_DEVICE();
     // n, h, w, c, o, padding, kernel, stride, dilation
     for (const ConvShape& s :
          {shape_of(3, 7, 6, 5, 4, 0, 1), shape_of(2, 9, 8, 4, 6, 2, 5), shape_of(2, 9, 8, 6, 2, 1, 3, 2),
           shape_of(2, 9, 8, 3, 5, 2, 3, 1, 2), shape_of(2, 9, 8, 3, 5, 3)}) {
         CHECK_FALSE(can_use(ConvAlgorithm::winograd, s));
-        check_against_definition(s);
+        check_against_definition(s, device);
     }
     CHECK_FALSE(can_use(ConvAlgorithm::twin, shape_of(2, 9, 8, 3, 5, 1, 3, 2)));
 }
@@ -289,8 +303,8 @@ TEST_CASE("a convolution takes its memory from the pool", "[conv]") {
     });
 }
 
-#ifndef __CUDACC__  // CUDA builds have the real thing instead
 TEST_CASE("convolutions on an emulated GPU block", "[conv][emulated]") {
+    if (!kernels_can_be_emulated()) SKIP_TEST("kernels by nvcc know the GPU itself, and no emulated blocks");
     const int n_threads = omp_get_max_threads();
     omp_set_num_threads(1);  // the emulation belongs to this thread
     const Problem problem(shape_of(2, 6, 5, 9, 10, 1));
@@ -302,7 +316,6 @@ TEST_CASE("convolutions on an emulated GPU block", "[conv][emulated]") {
     });
     omp_set_num_threads(n_threads);
 }
-#endif
 
 TEST_CASE("which algorithm is chosen for which shape", "[conv]") {
     const auto choice = [](const ConvShape& s, Device device = Device::cpu) {

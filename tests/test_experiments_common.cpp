@@ -155,8 +155,9 @@ TEST_CASE("settings() holds every switch under its name", "[experiments]") {
 TEST_CASE("--resume takes the settings of the run that it goes on with", "[experiments]") {
     const TemporaryFolder folder;
     std::filesystem::create_directories("runs/toy/latest");
-    write_text("runs/toy/latest/config.json",
-               R"({"epochs": 5, "lr": 0.125, "full": true, "data-set": "synthetic", "threads": 77})");
+    write_text(
+        "runs/toy/latest/config.json",
+        R"({"epochs": 5, "lr": 0.125, "full": true, "data-set": "synthetic", "threads": 77, "device": "cuda", "tf32": true})");
 
     ToyConfig latest;
     REQUIRE(parse_words(latest, {"--resume"}));
@@ -165,11 +166,14 @@ TEST_CASE("--resume takes the settings of the run that it goes on with", "[exper
     CHECK(latest.lr == 0.125);
     CHECK(latest.full);
     CHECK(latest.data_set == "synthetic");
-    CHECK(latest.threads != 77);  // changes no result, so it is not taken over
+    CHECK(latest.threads != 77);     // changes no result, so it is not taken over
+    CHECK(latest.device == "auto");  // nor is where it ran
+    CHECK_FALSE(latest.tf32);
 
     ToyConfig named;
-    REQUIRE(parse_words(named, {"--resume", "runs/toy/latest", "--epochs", "6"}));
+    REQUIRE(parse_words(named, {"--resume", "runs/toy/latest", "--epochs", "6", "--device", "cpu"}));
     CHECK(named.epochs == 6);
+    CHECK(named.device == "cpu");
 
     ToyConfig config;
     CHECK_ERROR(parse_words(config, {"--resume", "nowhere"}), UsageError, "no run in nowhere");

@@ -7,7 +7,10 @@
 #include "experiments/common/run.h"
 #include "experiments/common/train_log.h"
 #include "tests/catch.h"
+#include "tensor/cuda.h"
+#include "tensor/gemm.h"
 #include "tests/experiments_common.h"
+#include "tests/process.h"
 
 using namespace koine;
 using namespace koine::testing;
@@ -69,10 +72,17 @@ TEST_CASE("config.json and env.json say how and where", "[experiments]") {
     CHECK(config["lr"] == 0.5);
     CHECK(config["n-models"] == 2);
     CHECK(config["device"] == "cpu");  // resolved: not "auto"
+    CHECK(config["tf32"] == false);
     const OrderedJson env = OrderedJson::parse(content_of(run.folder() / "env.json"));
     for (const char* key : {"version", "compiler", "blas", "blas_kernel", "threads", "omp_wait_policy", "device"}) {
         CHECK(env.contains(key));
     }
+    CHECK(env["tf32"] == false);
+    const Run on_gpu = open_run({"--tf32"}, {.data = "mnist", .device = "cuda", .gpu = "GPU"});
+    const OrderedJson there = OrderedJson::parse(content_of(on_gpu.folder() / "env.json"));
+    CHECK(there["device"] == "cuda");
+    CHECK(there["gpu"] == "GPU");
+    CHECK(there["tf32"] == true);
     CHECK(env["threads"] == 1);
     CHECK(mentions(env["blas"].get<std::string>(), "OpenBLAS"));
 }
@@ -96,6 +106,90 @@ TEST_CASE("the first lines name version, experiment, data, device, seed, protoco
     CHECK(mentions(first_lines(config, whole), "preset full: 60000 images, 10 epochs\n"));
     CHECK(mentions(first_lines(config, {.data = "a.vec"}), "  data=a.vec  "));
     CHECK(first_lines(config, {.data = "a.vec"}).find("preset") == std::string::npos);
+    CHECK(mentions(first_lines(config, {.data = "a.vec", .why_cpu = "no GPU"}), "; auto: no GPU)  seed=4"));
+}
+
+TEST_CASE("--device: what it comes to, what is said of it, what is refused", "[experiments][cuda]") {
+    ToyConfig config;
+    config.device = "cpu";
+    RunInfo info;
+    CHECK(choose_device(config, info) == Device::cpu);
+    CHECK(info.device == "cpu");
+    CHECK(device_text(config, info).find("auto") == std::string::npos);
+    config.tf32 = true;
+    CHECK_ERROR(choose_device(config), UsageError,
+                "--tf32: only a GPU rounds so, and this run is on the CPU (--device cpu)");
+
+    const CudaReport report = cuda_report();
+    if (!report.is_usable) {
+        config.device = "auto";
+        CHECK_ERROR(choose_device(config), UsageError, "this run is on the CPU (auto: ");
+        config.tf32 = false;
+        CHECK(choose_device(config, info) == Device::cpu);
+        CHECK(device_text(config, info).ends_with("; auto: " + info.why_cpu + ")"));
+        if (mentions(report.text, "without CUDA")) CHECK(info.why_cpu == "built without CUDA");
+        config.device = "cuda";
+        CHECK_ERROR(choose_device(config), DeviceError, "--device cuda: no usable GPU: " + report.text);
+        return;
+    }
+    for (const char* device : {"auto", "cuda"}) {
+        config.device = device;
+        config.tf32 = sizeof(real) == sizeof(float);
+        CHECK(choose_device(config, info) == Device::cuda);
+        CHECK(uses_tf32() == config.tf32);
+        CHECK(info.device == "cuda");
+        CHECK(device_text(config, info) == "device=cuda (" + report.text + (config.tf32 ? "; TF32)" : ")"));
+        config.tf32 = false;
+        CHECK(choose_device(config) == Device::cuda);
+        CHECK_FALSE(uses_tf32());
+    }
+    if (!mentions(report.text, "Fake GPU")) return;
+    for (const auto& [state, brief] :
+         {std::pair("no-driver", "no NVIDIA driver"),
+          {"old-driver", "the NVIDIA driver is for CUDA 12.2, this program for CUDA 13.0"},
+          {"no-device", "no GPU, or CUDA_VISIBLE_DEVICES hides it"},
+          {"no-kernel-image", "Fake GPU is sm_50, and this program has no kernels for it"}}) {
+        const EnvironmentVariable variable("KOINE_FAKE_CUDA", state);
+        config.device = "auto";
+        RunInfo without;
+        CHECK(choose_device(config, without) == Device::cpu);
+        CHECK(without.why_cpu == brief);
+        config.device = "cuda";
+        CHECK_ERROR(choose_device(config), DeviceError, std::string("--device cuda: no usable GPU: ") + brief);
+    }
+}
+
+TEST_CASE("every program that can use a GPU says what is missing for one, before it does anything",
+          "[experiments][programs][cuda]") {
+    const TemporaryFolder temporary;
+    // Without effect where there is none anyway.
+    const EnvironmentVariable hidden("CUDA_VISIBLE_DEVICES", ""), no_fake("KOINE_FAKE_CUDA", "no-device");
+    using Words = std::vector<std::string>;
+    const std::pair<const char*, Words> programs[] = {{"ae_stitch", {"--data-set", "synthetic"}},
+                                                      {"vae_stitch", {"--data-set", "synthetic"}},
+                                                      {"latent_similarity", {"--data-set", "synthetic"}},
+                                                      {"word_embeddings", {"--data-set", "synthetic"}},
+                                                      {"text_classification", {"--data-set", "synthetic"}},
+                                                      {"text_classification", {"--explain", "x"}},
+                                                      {"stitch", {"--a", "a.safetensors", "--b", "b.safetensors"}},
+                                                      {"invariance", {}},
+                                                      {"embed", {"--model", "nowhere"}},
+                                                      {"embed", {"--model", "nowhere", "--ids"}}};
+    for (auto [program, words] : programs) {
+        INFO(program);
+        words.insert(words.end(), {"--device", "cuda"});
+        const Outcome outcome = run(program, words);
+        CHECK(outcome.code == 4);
+        CHECK(outcome.err.starts_with(std::string(program) + ": error: --device cuda: no usable GPU: "));
+        CHECK(outcome.out.empty());
+    }
+    for (const Words& words : {Words{"--tf32"}, {"--tf32", "--device", "cpu"}}) {
+        const Outcome outcome = run("ae_stitch", words);
+        CHECK(outcome.code == 2);
+        CHECK(mentions(outcome.err, "--tf32: only a GPU rounds so"));
+    }
+    CHECK(run("text_classification", {"--tf32"}).code == 2);
+    CHECK_FALSE(fs::exists("runs"));
 }
 
 TEST_CASE("train.csv has one header and a row per model and epoch", "[experiments]") {
@@ -185,8 +279,6 @@ TEST_CASE("--resume opens the folder again and refuses other settings by name", 
     CHECK_ERROR(open_run({"--resume", "--epochs", "5", "--lr", "0.5"}), UsageError,
                 "begun with other settings: epochs (4 there, 5 here), lr (0.001 there, 0.5 here)");
     CHECK_ERROR(open_run({"--resume", "--full"}), UsageError, "full (false there, true here)");
-    const RunInfo on_gpu = {.data = "mnist", .device = "cuda"};
-    CHECK_ERROR(open_run({"--resume"}, on_gpu), UsageError, "device (cpu there, cuda here)");
     CHECK(content_of(folder / "config.json") == config);
 
     OrderedJson older = OrderedJson::parse(config);
@@ -197,7 +289,7 @@ TEST_CASE("--resume opens the folder again and refuses other settings by name", 
     CHECK_ERROR(open_run({"--resume"}), UsageError, "n-models (absent there, 2 here)");
 }
 
-TEST_CASE("a run resumed with another BLAS kernel says so", "[experiments]") {
+TEST_CASE("a run resumed on another device, or with another BLAS kernel, says so", "[experiments]") {
     const TemporaryFolder temporary;
     const fs::path folder = open_run({}).folder();
     OrderedJson env = OrderedJson::parse(content_of(folder / "env.json"));
@@ -205,6 +297,17 @@ TEST_CASE("a run resumed with another BLAS kernel says so", "[experiments]") {
         const Capture errors(2);
         open_run({"--resume", "--threads", "1"});
         CHECK(errors.text().empty());
+    }
+    {
+        // Another device is such a difference, too.
+        const Capture errors(2);
+        const Run run = open_run({"--resume", "--tf32"}, {.data = "mnist", .device = "cuda", .gpu = "GPU"});
+        CHECK(run.is_resumed());
+        CHECK(errors.text() ==
+              "note: resumed with another device: the last digits may differ\n"
+              "note: resumed with another gpu: the last digits may differ\n"
+              "note: resumed with another tf32: the last digits may differ\n");
+        CHECK(OrderedJson::parse(content_of(folder / "env.json"))["device"] == "cuda");
     }
     env["blas_kernel"] = "Prescott";
     write_text(folder / "env.json", env.dump());

@@ -4,11 +4,13 @@
 
 #include <omp.h>
 
+#include "autograd/ops.h"
 #include "tensor/conv.h"
 #include "tensor/tensor.h"
-#include "tests/catch.h"
+#include "tests/devices.h"
 
 using namespace koine;
+using namespace koine::testing;
 
 namespace {
 
@@ -19,8 +21,9 @@ Tensor integers(const Shape& shape, uint64_t stream) {
     return t;
 }
 
-void check_gemm(int64_t m, int64_t n, int64_t k, Op op_a, Op op_b, real beta) {
-    INFO("m " << m << " n " << n << " k " << k << " a " << int(op_a) << " b " << int(op_b) << " beta " << beta);
+void check_gemm(Device device, int64_t m, int64_t n, int64_t k, Op op_a, Op op_b, real beta) {
+    INFO("on " << name_of(device) << " m " << m << " n " << n << " k " << k << " a " << int(op_a) << " b " << int(op_b)
+               << " beta " << beta);
     const Tensor a = integers(op_a == Op::plain ? Shape{m, k} : Shape{k, m}, 1),
                  b = integers(op_b == Op::plain ? Shape{k, n} : Shape{n, k}, 2);
     const Tensor c = beta == 0 ? Tensor::full({m, n}, std::numeric_limits<real>::quiet_NaN()) : integers({m, n}, 3);
@@ -34,15 +37,17 @@ void check_gemm(int64_t m, int64_t n, int64_t k, Op op_a, Op op_b, real beta) {
             }
             expected.data()[i * n + j] = s;
         }
-    gemm(Device::cpu, m, n, k, 1, {a.data(), a.shape[1], op_a}, {b.data(), b.shape[1], op_b}, beta, c.data(), n);
-    CHECK(c.to_vector() == expected.to_vector());
+    const Tensor there_a = a.to(device), there_b = b.to(device), there_c = c.to(device);
+    gemm(device, m, n, k, 1, {there_a.data(), a.shape[1], op_a}, {there_b.data(), b.shape[1], op_b}, beta,
+         there_c.data(), n);
+    CHECK(there_c.to_vector() == expected.to_vector());
 }
 
-void check_conv(ConvShape s) {
+void check_conv(Device device, ConvShape s) {
     s.out_h = conv_extent(s.h, s.kh, s.stride, s.padding, s.dilation);
     s.out_w = conv_extent(s.w, s.kw, s.stride, s.padding, s.dilation);
-    INFO("n " << s.n << " h " << s.h << " w " << s.w << " c " << s.c << " o " << s.o << " k " << s.kh << " stride "
-              << s.stride << " padding " << s.padding << " dilation " << s.dilation);
+    INFO("on " << name_of(device) << " n " << s.n << " h " << s.h << " w " << s.w << " c " << s.c << " o " << s.o
+               << " k " << s.kh << " stride " << s.stride << " padding " << s.padding << " dilation " << s.dilation);
     const Tensor x = integers({s.n, s.h, s.w, s.c}, 1), w = integers({s.o, s.kh, s.kw, s.c}, 2),
                  dy = integers({s.n, s.out_h, s.out_w, s.o}, 3);
     const Tensor y = Tensor::zeros(dy.shape), dx = Tensor::zeros(x.shape), dw = Tensor::zeros(w.shape);
@@ -65,38 +70,40 @@ void check_conv(ConvShape s) {
                             }
                     }
     const real nan = std::numeric_limits<real>::quiet_NaN();
-    const Tensor got_y = Tensor::full(y.shape, nan), got_dx = Tensor::full(x.shape, nan),
-                 got_dw = Tensor::full(w.shape, nan);
-    conv_forward(Device::cpu, s, x.data(), w.data(), got_y.data());
-    conv_input_grad(Device::cpu, s, dy.data(), w.data(), 0, got_dx.data());
-    conv_weight_grad(Device::cpu, s, x.data(), dy.data(), 0, got_dw.data());
+    const Tensor got_y = Tensor::full(y.shape, nan, device), got_dx = Tensor::full(x.shape, nan, device),
+                 got_dw = Tensor::full(w.shape, nan, device);
+    const Tensor there_x = x.to(device), there_w = w.to(device), there_dy = dy.to(device);
+    conv_forward(device, s, there_x.data(), there_w.data(), got_y.data());
+    conv_input_grad(device, s, there_dy.data(), there_w.data(), 0, got_dx.data());
+    conv_weight_grad(device, s, there_x.data(), there_dy.data(), 0, got_dw.data());
     CHECK(got_y.to_vector() == y.to_vector());
     CHECK(got_dx.to_vector() == dx.to_vector());
     CHECK(got_dw.to_vector() == dw.to_vector());
     // beta = 1 adds the same once more.
-    conv_input_grad(Device::cpu, s, dy.data(), w.data(), 1, got_dx.data());
-    conv_weight_grad(Device::cpu, s, x.data(), dy.data(), 1, got_dw.data());
-    bool doubled = true;
-    for (int64_t i = 0; i < dx.numel(); i++) doubled = doubled && got_dx.data()[i] == 2 * dx.data()[i];
-    for (int64_t i = 0; i < dw.numel(); i++) doubled = doubled && got_dw.data()[i] == 2 * dw.data()[i];
-    CHECK(doubled);
+    conv_input_grad(device, s, there_dy.data(), there_w.data(), 1, got_dx.data());
+    conv_weight_grad(device, s, there_x.data(), there_dy.data(), 1, got_dw.data());
+    for (int64_t i = 0; i < dx.numel(); i++) dx.data()[i] *= 2;
+    for (int64_t i = 0; i < dw.numel(); i++) dw.data()[i] *= 2;
+    CHECK(got_dx.to_vector() == dx.to_vector());
+    CHECK(got_dw.to_vector() == dw.to_vector());
 }
 
 }  // namespace
 
-TEST_CASE("gemm is exact on integers for every cut and transpose", "[gemm]") {
+TEST_CASE("gemm is exact on integers for every cut and transpose", "[gemm][cuda]") {
+    const Device device = EACH_DEVICE();
     for (const Op op_a : {Op::plain, Op::transposed})
         for (const Op op_b : {Op::plain, Op::transposed})
             for (const real beta : {real(0), real(1)}) {
-                check_gemm(3, 5, 7, op_a, op_b, beta);
-                check_gemm(150, 70, 60, op_a, op_b, beta);   // cut by rows
-                check_gemm(10, 400, 80, op_a, op_b, beta);   // by columns
-                check_gemm(6, 9, 5000, op_a, op_b, beta);    // by depth, parts added in order
-                check_gemm(1, 1, 300000, op_a, op_b, beta);  // one dot product
-                check_gemm(200, 3, 1000, op_a, op_b, beta);
-                check_gemm(5, 4, 0, op_a, op_b, beta);  // an empty sum
+                check_gemm(device, 3, 5, 7, op_a, op_b, beta);
+                check_gemm(device, 150, 70, 60, op_a, op_b, beta);   // cut by rows
+                check_gemm(device, 10, 400, 80, op_a, op_b, beta);   // by columns
+                check_gemm(device, 6, 9, 5000, op_a, op_b, beta);    // by depth, parts added in order
+                check_gemm(device, 1, 1, 300000, op_a, op_b, beta);  // one dot product
+                check_gemm(device, 200, 3, 1000, op_a, op_b, beta);
+                check_gemm(device, 5, 4, 0, op_a, op_b, beta);  // an empty sum
             }
-    check_gemm(0, 4, 3, Op::plain, Op::plain, 0);
+    check_gemm(device, 0, 4, 3, Op::plain, Op::plain, 0);
 }
 
 TEST_CASE("gemm writes into a wider matrix", "[gemm]") {
@@ -107,6 +114,50 @@ TEST_CASE("gemm writes into a wider matrix", "[gemm]") {
     CHECK(wide.slice(1, 20, 80).to_vector() == c.to_vector());
     CHECK(wide.slice(1, 0, 20).to_vector() == std::vector<real>(100 * 20, 7));
     CHECK(wide.slice(1, 80, 90).to_vector() == std::vector<real>(100 * 10, 7));
+}
+
+TEST_CASE("gemm_batched is gemm for each", "[gemm][cuda]") {
+    const Device device = EACH_DEVICE();
+    const int64_t m = 3, n = 5, k = 4, count = 7;
+    const Tensor a = integers({count, m, k}, 1).to(device), b = integers({count, n, k}, 2).to(device);
+    for (const int64_t a_step : {m * k, int64_t(0)}) {  // 0: one matrix for all
+        for (const real beta : {real(0), real(1)}) {
+            INFO("on " << name_of(device) << ", step " << a_step << ", beta " << beta);
+            // Each result stands in a wider matrix, with a gap behind it.
+            const Tensor all = Tensor::full({count, m + 1, n + 2}, 5, device), one = all.clone();
+            const int64_t c_stride = n + 2, c_step = (m + 1) * c_stride;
+            gemm_batched(device, count, m, n, k, 2, {a.data(), k}, a_step, {b.data(), k, Op::transposed}, n * k, beta,
+                         all.data(), c_stride, c_step);
+            for (int64_t i = 0; i < count; i++) {
+                gemm(device, m, n, k, 2, {a.data() + i * a_step, k}, {b.data() + i * n * k, k, Op::transposed}, beta,
+                     one.data() + i * c_step, c_stride);
+            }
+            CHECK(all.to_vector() == one.to_vector());
+        }
+    }
+    const Tensor untouched = Tensor::full({1}, 5, device);
+    gemm_batched(device, 0, 1, 1, 1, 1, {a.data(), 1}, 0, {b.data(), 1}, 0, 0, untouched.data(), 1, 1);
+    CHECK(untouched.item() == 5);
+}
+
+TEST_CASE("TF32 rounds products on a GPU, when it is asked for", "[gemm][cuda]") {
+    NEED_GPU();
+    if (sizeof(real) == sizeof(double)) SKIP_TEST("TF32 is about float");
+    const Tensor a = Tensor::uniform({16, 64}, 1, 2, {1, 1}), b = Tensor::uniform({64, 16}, 1, 2, {1, 2});
+    const Var x(a.to(Device::cuda)), w(b.to(Device::cuda));
+    const std::vector<real> exact = matmul(x, w).value.to_vector();
+    uses_tf32() = true;
+    const std::vector<real> rounded = matmul(x, w).value.to_vector(), here = matmul(Var(a), Var(b)).value.to_vector();
+    uses_tf32() = false;
+    double worst = 0;
+    for (size_t i = 0; i < exact.size(); i++) {
+        worst = std::max(worst, std::abs(double(rounded[i] - exact[i])));
+        CHECK(rounded[i] == Approx(exact[i]).epsilon(1e-3));
+        CHECK(here[i] == Approx(exact[i]).epsilon(1e-6));  // the CPU takes no notice
+    }
+    // 144 summed up from 64 products, each with an error of up to 2^-10: from sm_80 on it shows.
+    if (cuda_report().text.find("sm_7") == std::string::npos) CHECK(worst > 1e-4);
+    CHECK(matmul(x, w).value.to_vector() == exact);
 }
 
 TEST_CASE("gemm gives the same bytes for any number of threads", "[gemm][determinism]") {
@@ -124,16 +175,17 @@ TEST_CASE("gemm gives the same bytes for any number of threads", "[gemm][determi
     omp_set_num_threads(n_threads);
 }
 
-TEST_CASE("convolutions are exact on integers", "[conv]") {
+TEST_CASE("convolutions are exact on integers", "[conv][cuda]") {
+    const Device device = EACH_DEVICE();
     // n, h, w, c, o, kh, kw, (out), stride, padding, dilation
-    check_conv({2, 5, 6, 3, 4, 3, 3, 0, 0, 1, 1, 1});
-    check_conv({3, 28, 28, 1, 8, 3, 3, 0, 0, 2, 1, 1});  // first layer of the encoder
-    check_conv({2, 7, 7, 16, 8, 4, 4, 0, 0, 2, 1, 1});   // a transposed layer's shape
-    check_conv({2, 9, 9, 8, 1, 3, 3, 0, 0, 1, 1, 1});    // last layer: patches of the one-channel side
-    check_conv({2, 9, 8, 5, 2, 3, 3, 0, 0, 1, 0, 2});    // the same, dilated
-    check_conv({2, 6, 6, 5, 2, 3, 2, 0, 0, 1, 1, 1});    // uneven kernel
-    check_conv({70, 4, 4, 3, 5, 3, 3, 0, 0, 1, 1, 1});   // several groups of images
-    check_conv({1, 40, 40, 16, 16, 3, 3, 0, 0, 3, 2, 2});
-    check_conv({2, 3, 3, 4, 4, 5, 5, 0, 0, 1, 4, 1});  // more padding than image
-    check_conv({0, 5, 5, 2, 3, 3, 3, 0, 0, 1, 1, 1});  // no image
+    check_conv(device, {2, 5, 6, 3, 4, 3, 3, 0, 0, 1, 1, 1});
+    check_conv(device, {3, 28, 28, 1, 8, 3, 3, 0, 0, 2, 1, 1});  // first layer of the encoder
+    check_conv(device, {2, 7, 7, 16, 8, 4, 4, 0, 0, 2, 1, 1});   // a transposed layer's shape
+    check_conv(device, {2, 9, 9, 8, 1, 3, 3, 0, 0, 1, 1, 1});    // last layer: patches of the one-channel side
+    check_conv(device, {2, 9, 8, 5, 2, 3, 3, 0, 0, 1, 0, 2});    // the same, dilated
+    check_conv(device, {2, 6, 6, 5, 2, 3, 2, 0, 0, 1, 1, 1});    // uneven kernel
+    check_conv(device, {70, 4, 4, 3, 5, 3, 3, 0, 0, 1, 1, 1});   // several groups of images
+    check_conv(device, {1, 40, 40, 16, 16, 3, 3, 0, 0, 3, 2, 2});
+    check_conv(device, {2, 3, 3, 4, 4, 5, 5, 0, 0, 1, 4, 1});  // more padding than image
+    check_conv(device, {0, 5, 5, 2, 3, 3, 3, 0, 0, 1, 1, 1});  // no image
 }

@@ -1,19 +1,23 @@
 // Whole training steps against PyTorch: model, loss, gradients, optimiser and running statistics together. The expected
 // numbers are made by tests/golden/make_ae_golden.py and make_convnet_golden.py.
 #include "nn/optim.h"
+#include "tests/devices.h"
 #include "tests/golden/check_step.h"
 #include "tests/golden/convnet.h"
 
 using namespace koine;
 using namespace koine::testing;
 
-TEST_CASE("ten Adam steps of the relative auto-encoder are those of PyTorch", "[golden][nn]") {
+TEST_CASE("ten Adam steps of the relative auto-encoder are those of PyTorch", "[golden][nn][cuda]") {
+    const Device device = EACH_DEVICE();
+    INFO("on " << name_of(device));
     const auto expected = golden("ae_adam.json");
     const std::vector<double> losses = expected[kIsDouble ? "losses_float64" : "losses_float32"];
 
     RelativeAutoEncoder model(10);
+    model.to(device);
     Adam adam(model, {.lr = 1e-3});
-    const Var x(plaids(32, kImageStream));
+    const Var x(plaids(32, kImageStream).to(device));
     for (size_t step = 0; step < losses.size(); step++) {
         INFO("step " << step + 1);
         adam.zero_grad();
@@ -41,16 +45,19 @@ TEST_CASE("ten Adam steps of the relative auto-encoder are those of PyTorch", "[
     check_pixels(model(x).value, expected["pixels_in_eval_mode"], drift);
 }
 
-TEST_CASE("three Adam steps of the classifier are those of PyTorch", "[golden][nn][convnet]") {
+TEST_CASE("three Adam steps of the classifier are those of PyTorch", "[golden][nn][convnet][cuda]") {
+    const Device device = EACH_DEVICE();
+    INFO("on " << name_of(device));
     const auto expected = golden("convnet.json");
     const std::vector<double> losses = expected["losses"];  // in float64
     // These steps are steep: after five of them PyTorch's own float32 loss is 1.2e-3 away from its float64 one.
     const double tolerance = kIsDouble ? 1e-9 : 1e-3;
 
     FormulaConvNet model;
+    model.to(device);
     Adam adam(model, {.lr = 1e-3});
-    const Var x(colour_plaids(24, kImageStream));
-    const Indices labels = labels_in_turn(24);
+    const Var x(colour_plaids(24, kImageStream).to(device));
+    const Indices labels(labels_in_turn(24).to_vector(), Shape{24}, device);
     for (size_t step = 0; step < losses.size(); step++) {
         INFO("step " << step + 1);
         adam.zero_grad();

@@ -2,6 +2,7 @@
 // tests/golden/make_transformer_golden.py.
 #include "nn/encode_texts.h"
 #include "nn/optim.h"
+#include "tests/devices.h"
 #include "tests/golden/check_step.h"
 #include "tests/golden/transformer.h"
 
@@ -25,17 +26,19 @@ double worst_difference(const std::vector<real>& ours, const std::vector<double>
 
 }  // namespace
 
-TEST_CASE("hidden states, loss and gradients are those of transformers", "[golden][nn][transformer]") {
+TEST_CASE("hidden states, loss and gradients are those of transformers", "[golden][nn][transformer][cuda]") {
+    const Device device = EACH_DEVICE();
     for (const std::string model_type : {"bert", "roberta"}) {
-        INFO(model_type);
+        INFO(model_type << " on " << name_of(device));
         const auto expected = golden("transformer.json")[model_type];
         FormulaTextClassifier model(tiny_config(model_type), 3);
+        model.to(device);
         const auto texts = golden_texts(model_type);
-        const PackedTokens tokens = PackedTokens::from(texts);
+        const PackedTokens tokens = PackedTokens::from(texts, device);
 
         // In training mode, whose dropouts have probability 0.
         const FlatParameters parameters(model);
-        const Var loss = cross_entropy(model(tokens), Indices(std::vector<int32_t>{0, 2, 1, 2}));
+        const Var loss = cross_entropy(model(tokens), Indices(std::vector<int32_t>{0, 2, 1, 2}, Shape{4}, device));
         backward(loss);
         CHECK(double(loss.item()) == Approx(double(expected["loss"])).epsilon(kTolerance));
         check_grad_norms(parameters, expected["grad_norms"]);

@@ -2,6 +2,7 @@
 // the loss and every gradient. The expected numbers are made by tests/golden/make_vae_golden.py, which draws its noise
 // by the same formula.
 #include "nn/optim.h"
+#include "tests/devices.h"
 #include "tests/golden/check_step.h"
 #include "tests/golden/relative_ae.h"
 
@@ -10,17 +11,19 @@ using namespace koine::testing;
 
 namespace {
 
-void check_step(const std::string& name) {
+void check_step(const std::string& name, Device device) {
+    INFO("on " << name_of(device));
     const nlohmann::json file = golden("vae.json"), expected = file.at(name);
     const auto& f = expected.at("form");
     const AutoEncoderForm form{f.at("n_anchors"), f.at("n_latent"), f.at("is_paper")};
     const Tensor anchors = form.is_relative() ? plaids(form.n_anchors, kAnchorStream) : Tensor();
     AutoEncoder model(form, anchors, Generator(0));
     fill_by_formula(model);
+    model.to(device);
     model.gaussian->rng = {file.at("seed"), file.at("stream")};
     const FlatParameters parameters(model);
 
-    const Var x(plaids(32, kImageStream));
+    const Var x(plaids(32, kImageStream).to(device));
     Gaussian::Parameters q;
     const Var y = model.reconstruct(x, &q);
     // Each draw has a stream of its own: with another number of them (the anchors' z drawn, or at their means), nothing
@@ -49,8 +52,12 @@ void check_step(const std::string& name) {
 
 }  // namespace
 
-TEST_CASE("a step of the relative VAE is that of PyTorch", "[golden][nn][vae]") { check_step("relative"); }
-TEST_CASE("a step of the paper's relative VAE is that of PyTorch", "[golden][nn][vae]") {
-    check_step("relative_paper");
+TEST_CASE("a step of the relative VAE is that of PyTorch", "[golden][nn][vae][cuda]") {
+    check_step("relative", EACH_DEVICE());
 }
-TEST_CASE("a step of the absolute VAE is that of PyTorch", "[golden][nn][vae]") { check_step("absolute"); }
+TEST_CASE("a step of the paper's relative VAE is that of PyTorch", "[golden][nn][vae][cuda]") {
+    check_step("relative_paper", EACH_DEVICE());
+}
+TEST_CASE("a step of the absolute VAE is that of PyTorch", "[golden][nn][vae][cuda]") {
+    check_step("absolute", EACH_DEVICE());
+}

@@ -1,4 +1,5 @@
 // nn/module.h: names, counts, modes, moving, freezing, strict loading, flat parameters.
+#include "tests/devices.h"
 #include "tests/nn_samples.h"
 
 using namespace koine;
@@ -244,7 +245,37 @@ TEST_CASE("FlatParameters works for several modules, and keeps shared parameters
     CHECK(tied.first.weight.value.data() == tied.second.weight.value.data());
 }
 
-TEST_CASE("to() a device that is not there is an error", "[module]") {
+TEST_CASE("a constant is no state, and moves along", "[module][cuda]") {
+    struct WithConstant : Module {
+        explicit WithConstant(Generator& gen) : layer(gen, 2, 3), table(Tensor::full({2}, 7)) {}
+        void visit(Visitor& v) override {
+            v("layer", layer);
+            v.constant(table), v.constant(nothing);
+        }
+        Linear layer;
+        Tensor table, nothing;
+    };
+    struct Outer : Module {
+        explicit Outer(Generator& gen) : inner(gen) {}
+        void visit(Visitor& v) override { v("inner", inner); }
+        WithConstant inner;
+    };
+    Generator gen(1);
+    Outer outer(gen);
+    CHECK(names_of(outer.state()) == std::vector<std::string>{"inner.layer.weight", "inner.layer.bias"});
+    outer.to(Device::cpu);
+    CHECK(outer.inner.table.at({1}) == 7);
+    CHECK_FALSE(outer.inner.nothing.is_defined());
+    NEED_GPU();
+    outer.to(Device::cuda);
+    CHECK(outer.inner.table.device() == Device::cuda);
+    CHECK(outer.inner.table.at({1}) == 7);
+    CHECK_FALSE(outer.inner.nothing.is_defined());
+    outer.to(Device::cpu);
+    CHECK(outer.inner.table.device() == Device::cpu);
+}
+
+TEST_CASE("to() a device that is not there is an error", "[module][cuda]") {
     Generator gen(1);
     Linear layer(gen, 2, 3);
     try {

@@ -1,4 +1,4 @@
-// The op table, used six ways; the seventh is tests/bench.
+// The op table, used seven ways; the eighth is tests/bench.
 #include <omp.h>
 
 #include <cmath>
@@ -9,7 +9,7 @@
 #include <set>
 #include <sstream>
 
-#include "tests/catch.h"
+#include "tests/devices.h"
 #include "tests/op_table.h"
 
 using namespace koine;
@@ -23,9 +23,9 @@ struct Evaluation {
     std::vector<std::vector<real>> grads;
 };
 
-std::vector<Tensor> inputs_of(const OpRow& row) {
+std::vector<Tensor> inputs_of(const OpRow& row, Device device = Device::cpu) {
     std::vector<Tensor> in;
-    for (size_t i = 0; i < row.shapes.size(); i++) in.push_back(op_input(row, i, row.shapes[i]));
+    for (size_t i = 0; i < row.shapes.size(); i++) in.push_back(op_input(row, i, row.shapes[i]).to(device));
     return in;
 }
 
@@ -37,7 +37,7 @@ Evaluation evaluate(const OpRow& row, const std::vector<Tensor>& values) {
     const Var y = row.fn(in);
     Evaluation e{y.value.to_vector(), {}};
     if (row.has_gradient) {
-        backward(y, upstream(y.shape()));
+        backward(y, upstream(y.shape()).to(y.device()));
         for (const Var& x : in) e.grads.push_back(x.grad().to_vector());
     }
     return e;
@@ -74,7 +74,7 @@ Tensor scattered(const Tensor& x) {
     padded.d[padded.rank - 1] *= 2;
     std::vector<int> back;
     for (int i = x.shape.rank - 1; i >= 0; i--) back.push_back(i);
-    Tensor view = Tensor::full(padded, std::numeric_limits<real>::quiet_NaN()).permute(back);
+    Tensor view = Tensor::full(padded, std::numeric_limits<real>::quiet_NaN(), x.device()).permute(back);
     view.shape.d[0] = x.shape.d[0];
     view.strides.d[0] *= 2;
     view.copy_from(x);
@@ -142,21 +142,22 @@ TEST_CASE("gradcheck says why a float build cannot run it", "[ops][gradcheck]") 
                 "make gradcheck");
 }
 
-TEST_CASE("fresh gradients overwrite NaN, later ones add", "[ops]") {
+TEST_CASE("fresh gradients overwrite NaN, later ones add", "[ops][cuda]") {
+    const Device device = EACH_DEVICE();
     for (const OpRow& row : op_table()) {
         if (!row.has_gradient) continue;
-        INFO(row.name());
-        const std::vector<Tensor> values = inputs_of(row);
+        INFO(row.name() << " on " << name_of(device));
+        const std::vector<Tensor> values = inputs_of(row, device);
         const Evaluation clean = evaluate(row, values);
         for (const bool is_prefilled : {false, true}) {
             std::vector<Var> in;
             for (const Tensor& x : values) {
-                in.push_back(Var::parameter(
-                    x, Tensor::full(x.shape, is_prefilled ? real(1) : std::numeric_limits<real>::quiet_NaN())));
+                const real before = is_prefilled ? real(1) : std::numeric_limits<real>::quiet_NaN();
+                in.push_back(Var::parameter(x, Tensor::full(x.shape, before, device)));
                 in.back().node->has_grad = is_prefilled;
             }
             const Var y = row.fn(in);
-            backward(y, upstream(y.shape()));
+            backward(y, upstream(y.shape()).to(device));
             for (size_t i = 0; i < in.size(); i++) {
                 std::vector<real> expected = clean.grads[i];
                 if (is_prefilled) {
@@ -168,10 +169,11 @@ TEST_CASE("fresh gradients overwrite NaN, later ones add", "[ops]") {
     }
 }
 
-TEST_CASE("views of any strides give the same values and gradients", "[ops]") {
+TEST_CASE("views of any strides give the same values and gradients", "[ops][cuda]") {
+    const Device device = EACH_DEVICE();
     for (const OpRow& row : op_table()) {
-        INFO(row.name());
-        const std::vector<Tensor> values = inputs_of(row);
+        INFO(row.name() << " on " << name_of(device));
+        const std::vector<Tensor> values = inputs_of(row, device);
         const Evaluation expected = evaluate(row, values);
         for (size_t i = 0; i < values.size(); i++) {
             std::vector<Tensor> views = values;
@@ -182,12 +184,13 @@ TEST_CASE("views of any strides give the same values and gradients", "[ops]") {
     }
 }
 
-TEST_CASE("empty inputs give empty results or a ShapeError", "[ops]") {
+TEST_CASE("empty inputs give empty results or a ShapeError", "[ops][cuda]") {
+    const Device device = EACH_DEVICE();
     for (const OpRow& row : op_table()) {
         if (row.empty_shapes.empty()) continue;
-        INFO(row.name());
+        INFO(row.name() << " on " << name_of(device));
         std::vector<Tensor> values;
-        for (const Shape& shape : row.empty_shapes) values.push_back(Tensor::full(shape, real(0.5)));
+        for (const Shape& shape : row.empty_shapes) values.push_back(Tensor::full(shape, real(0.5), device));
         try {
             const Evaluation e = evaluate(row, values);
             for (size_t i = 0; i < values.size(); i++) CHECK(int64_t(e.grads[i].size()) == values[i].numel());
@@ -198,15 +201,15 @@ TEST_CASE("empty inputs give empty results or a ShapeError", "[ops]") {
     }
 }
 
-#ifndef __CUDACC__  // CUDA builds have the real thing instead
 TEST_CASE("an emulated GPU block computes what the CPU computes", "[ops][emulated]") {
+    if (!kernels_can_be_emulated()) SKIP_TEST("kernels by nvcc know the GPU itself, and no emulated blocks");
     const int n_threads = omp_get_max_threads();
     omp_set_num_threads(1);  // the emulation belongs to this thread
     for (const OpRow& row : op_table()) {
         INFO(row.name());
         const std::vector<Tensor> values = inputs_of(row);
         const Evaluation expected = evaluate(row, values);
-        for (const int lanes : {1, 8, 64}) {
+        for (const int lanes : {1, 8, 32, 256}) {
             INFO(lanes << " lanes");
             const EmulateBlocks guard(lanes, uint64_t(lanes));
             check_close(expected, evaluate(row, values), kRounding);
@@ -214,7 +217,28 @@ TEST_CASE("an emulated GPU block computes what the CPU computes", "[ops][emulate
     }
     omp_set_num_threads(n_threads);
 }
-#endif
+
+TEST_CASE("a GPU computes what the CPU computes", "[ops][cuda]") {
+    NEED_GPU();
+    for (const OpRow& row : op_table()) {
+        INFO(row.name());
+        const Evaluation expected = evaluate(row, inputs_of(row));
+        const std::vector<Tensor> there = inputs_of(row, Device::cuda);
+        const int64_t waits = cuda_waits();
+        {  // nobody looks at a result here: nobody may wait
+            std::vector<Var> in;
+            for (const Tensor& x : there) in.push_back(Var::parameter(x));
+            const Var y = row.fn(in);
+            if (row.has_gradient) backward(y, y.value);
+            if (row.op != "argmax") CHECK(cuda_waits() == waits);  // the row looks at the indices
+        }
+        const Evaluation got = evaluate(row, there);
+        check_close(expected, got, kRounding);
+        const Evaluation again = evaluate(row, there);
+        CHECK(again.y == got.y);  // to the last bit
+        CHECK(again.grads == got.grads);
+    }
+}
 
 TEST_CASE("the result does not depend on the number of threads", "[ops][determinism]") {
     const int n_threads = omp_get_max_threads();

@@ -2,6 +2,7 @@
 #include <omp.h>
 
 #include "nn/optim.h"
+#include "tests/devices.h"
 #include "tests/nn_samples.h"
 
 using namespace koine;
@@ -15,7 +16,7 @@ struct Bowl : Module {
         : w(Var::parameter(Tensor::from({1, -2, 3, 0.5}, {4}))),
           b(Var::parameter(Tensor::from({0.25, -1}, {2, 1}))),
           unused(Var::parameter(Tensor::from({7}, {1}))) {}
-    Var loss() const { return sum(w * w * Tensor::from({1, 2, 3, -1}, {4})) * real(0.5) + sum(b * b * b); }
+    Var loss() const { return sum(w * w * Tensor::from({1, 2, 3, -1}, {4}, w.device())) * real(0.5) + sum(b * b * b); }
     void visit(Visitor& v) override {
         v("w", w);
         v("b", b);
@@ -39,8 +40,11 @@ void check_bowl(const Bowl& bowl, std::initializer_list<double> expected, double
 }  // namespace
 
 // Numbers: five steps of torch.optim.SGD / Adam / AdamW on the same loss in float64, with the options in the test.
-TEST_CASE("optimisers follow PyTorch's", "[optim]") {
+TEST_CASE("optimisers follow PyTorch's", "[optim][cuda]") {
+    const Device device = EACH_DEVICE();
+    INFO("on " << name_of(device));
     Bowl bowl;
+    bowl.to(device);
     SECTION("Sgd with weight decay") {
         Sgd sgd(bowl, {.lr = 0.1, .weight_decay = 0.01});
         descend(sgd, bowl, 5);
@@ -84,8 +88,9 @@ TEST_CASE("optimisers follow PyTorch's", "[optim]") {
     }
 }
 
-TEST_CASE("a gradient that never came counts as zero, whatever is in its place", "[optim]") {
+TEST_CASE("a gradient that never came counts as zero, whatever is in its place", "[optim][cuda]") {
     Bowl bowl;
+    bowl.to(EACH_DEVICE());
     Adam adam(bowl, {.lr = 0.1});
     descend(adam, bowl, 1);
     for (const NamedVar& p : adam.parameters.vars) p.var.node->grad.fill(std::nanf(""));
@@ -98,8 +103,9 @@ TEST_CASE("a gradient that never came counts as zero, whatever is in its place",
     CHECK(bowl.unused.value.item() == 7);
 }
 
-TEST_CASE("clip_grad_norm leaves small gradients alone and refuses broken ones", "[optim]") {
+TEST_CASE("clip_grad_norm leaves small gradients alone and refuses broken ones", "[optim][cuda]") {
     Bowl bowl;
+    bowl.to(EACH_DEVICE());
     Sgd sgd(bowl, {.lr = 0.1});
     backward(bowl.loss());
     const Tensor before = sgd.parameters.grads.clone();
@@ -108,9 +114,9 @@ TEST_CASE("clip_grad_norm leaves small gradients alone and refuses broken ones",
     CHECK_ERROR(clip_grad_norm(sgd.parameters, 0), ValueError, "max_norm is 0");
     CHECK_ERROR(clip_grad_norm(sgd.parameters, std::nan("")), ValueError, "max_norm is");
 
-    bowl.b.node->grad.data()[1] = std::numeric_limits<real>::infinity();
+    bowl.b.node->grad.slice(0, 1, 2).fill(std::numeric_limits<real>::infinity());
     CHECK_ERROR(clip_grad_norm(sgd.parameters, 1), NonFiniteError, "the gradient of b holds inf");
-    bowl.b.node->grad.data()[1] = std::numeric_limits<real>::max();
+    bowl.b.node->grad.slice(0, 1, 2).fill(std::numeric_limits<real>::max());
     CHECK_ERROR(clip_grad_norm(sgd.parameters, 1), NonFiniteError, "the sum of their squares");
     sgd.zero_grad();
     CHECK(clip_grad_norm(sgd.parameters, 1) == 0);

@@ -7,6 +7,7 @@
 #include "experiments/common/table.h"
 #include "experiments/common/training.h"
 #include "tests/catch.h"
+#include "tests/devices.h"
 #include "tests/experiments_common.h"
 #include "tests/nn_samples.h"
 
@@ -19,6 +20,17 @@ namespace {
 struct ImageConfig : ToyConfig {
     ImageConfig() { data_set = "synthetic", train_limit = 40, test_limit = 20, quiet = true, out = "run"; }
 };
+
+// Mean squared difference over mean square.
+double nmse(const Tensor& x, const Tensor& reference) {
+    const std::vector<real> a = x.to_vector(), b = reference.to_vector();
+    double error = 0, square = 0;
+    for (size_t i = 0; i < a.size(); i++) {
+        error += std::pow(double(a.at(i)) - double(b.at(i)), 2);
+        square += std::pow(double(b[i]), 2);
+    }
+    return error / std::max(square, 1e-30);
+}
 
 const AutoEncoderForm kRelative{.n_anchors = 10}, kVae{.n_latent = 4};
 
@@ -239,7 +251,7 @@ struct ToyTraining {
         const Var loss = mse_loss(model(Var(Tensor::full({1, 1}, 1))), Var(Tensor::full({1, 1}, real(t.batch + 1))));
         backward(loss);
         sgd.step();
-        t.count(3, {double(loss.item())});
+        t.count(3, [loss = loss.value] { return Measured{double(loss.item())}; });
     }
 };
 
@@ -311,9 +323,125 @@ TEST_CASE("Training stops at a loss that is not finite, and keeps the last check
     toy.step();
     toy.t.save();
     const std::string before = content_of(run.checkpoint("toy.safetensors"));
-    CHECK_ERROR(toy.t.count(3, {std::nan("")}), NonFiniteError, "toy: loss is nan at epoch 1, batch 2");
-    CHECK_ERROR(toy.t.count(3, {INFINITY}), NonFiniteError, "toy: loss is infinite at epoch 1, batch 2");
+    const auto count = [&](double value) { toy.t.count(3, [value] { return Measured{value}; }); };
+    CHECK_ERROR(count(std::nan("")), NonFiniteError, "toy: loss is nan at epoch 1, batch 2");
+    CHECK_ERROR(count(INFINITY), NonFiniteError, "toy: loss is infinite at epoch 1, batch 2");
+
+    // Where measuring is put off, it is found before anything is saved, and its batch is named all the same.
+    toy.t.n_put_off = 32;
+    count(1), count(std::nan("")), count(1);
+    CHECK_ERROR(toy.t.save(), NonFiniteError, "toy: loss is nan at epoch 1, batch 3");
     CHECK(content_of(run.checkpoint("toy.safetensors")) == before);
+}
+
+TEST_CASE("Training measures in turn: at once, or when so many batches wait, or when somebody asks",
+          "[experiments][training]") {
+    const TemporaryFolder temporary;
+    ImageConfig config;
+    Run run(config, {});
+    ToyTraining toy(run);
+    std::vector<int> measured;
+    int n = 0;
+    const auto count = [&] {
+        toy.t.count(2, [&measured, i = n] {
+            measured.push_back(i);
+            return Measured{double(i)};
+        });
+        n++;
+    };
+    CHECK(toy.t.n_put_off == 0);
+    count();
+    CHECK(measured.size() == 1);
+    toy.t.n_put_off = 3;
+    for (int i = 0; i < 3; i++) count();
+    CHECK(measured.size() == 1);
+    CHECK(toy.t.batch == 4);
+    count();
+    CHECK(measured == std::vector<int>{0, 1, 2, 3, 4});
+    count();
+    CHECK(toy.t.means()[0].second == 2.5);
+    CHECK(measured.size() == 6);
+    count();
+    toy.t.save();
+    CHECK(measured.size() == 7);
+    count();
+    CHECK(toy.t.end_epoch({})[0].second == 3.5);
+    CHECK(measured == std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7});
+
+    // What is left behind does not depend on when it was measured.
+    std::string files[2];
+    for (size_t put_off : {0, 1}) {
+        config.out = "put-off-" + std::to_string(put_off);
+        Run same(config, {});
+        ToyTraining t(same);
+        t.t.n_put_off = 5 * put_off;
+        for (int i = 0; i < 12; i++) t.step();
+        t.t.end_epoch({{"score", 1}});
+        for (const auto& file : {same.folder() / "train.csv", same.checkpoint("toy.safetensors")})
+            files[put_off] += content_of(file);
+    }
+    CHECK((files[0] == files[1] && !files[0].empty()));
+}
+
+TEST_CASE("Training on a GPU: a step does not wait, and a run goes on where there is none",
+          "[experiments][training][cuda]") {
+    NEED_GPU();
+    const TemporaryFolder temporary;
+    ImageConfig config;
+    const auto train = [&](const std::string& out, std::vector<Device> devices) {
+        for (size_t i = 0; i < devices.size(); i++) {  // an epoch on each
+            const Device device = devices[i];
+            config.out = i == 0 ? out : "", config.resume = i == 0 ? "" : out;
+            Run run(config, {});
+            Generator gen(1);
+            AutoEncoder model(kRelative, load_image_data(config, "per-class", 10).anchors.images, gen);
+            model.to(device);
+            Sgd sgd(model, {.lr = 0.1});  // not Adam, which makes steps of any rounding
+            Training t(run, "toy", model, sgd, {"loss"}, {});
+            CHECK(t.n_put_off == (device == Device::cuda ? 32 : 0));
+            const Var x(load_image_data(config, "per-class", 10).train.images.to(device));
+            const int64_t n_waits = cuda_waits();
+            for (int step = 0; step < 3; step++) {
+                sgd.zero_grad();
+                const Var loss = mse_loss(model(x), x);
+                backward(loss);
+                sgd.step();
+                t.count(40, [loss = loss.value] { return Measured{double(loss.item())}; });
+            }
+            CHECK(cuda_waits() == n_waits);
+            t.end_epoch({});
+        }
+        return load_checkpoint(out + "/ckpt/toy.safetensors");
+    };
+    const Checkpoint here = train("here", {Device::cpu, Device::cpu}),
+                     there = train("there", {Device::cuda, Device::cpu});
+    for (size_t i = 0; i < here.tensors.size(); i++) {
+        INFO(here.tensors[i].name);
+        if (here.tensors[i].name.starts_with("model."))
+            CHECK(nmse(there.tensors[i].tensor, here.tensors[i].tensor) < 1e-7);
+    }
+}
+
+TEST_CASE("stitch_models on a GPU gives what it gives on the CPU, on the host", "[experiments][stitching][cuda]") {
+    NEED_GPU();
+    const TemporaryFolder temporary;
+    for (const AutoEncoderForm& form : {kRelative, kVae}) {
+        INFO(form.str());
+        const Folder folder(form.is_relative() ? "a" : "b", form);
+        const auto stitch = [&](Device device) {
+            return stitch_models("x", {folder.file(0), folder.file(1)}, {},
+                                 form.is_relative() ? folder.data.anchors.images : Tensor(), folder.data.test, 0,
+                                 device);
+        };
+        const Stitching here = stitch(Device::cpu), there = stitch(Device::cuda);
+        CHECK(there.images[0][1].device() == Device::cpu);
+        CHECK(nmse(there.images[0][1], here.images[0][1]) < 1e-9);
+        CHECK(nmse(there.codes[1], here.codes[1]) < 1e-9);
+        CHECK(there.scores[1][0].mse == Approx(here.scores[1][0].mse).epsilon(1e-4));
+        if (!form.is_variational()) continue;
+        CHECK(nmse(there.samples[0], here.samples[0]) < 1e-9);
+        CHECK(there.kl[1] == Approx(here.kl[1]).epsilon(1e-4));
+    }
 }
 
 TEST_CASE("shaded cells: a background on a terminal with colour and in HTML, none elsewhere", "[experiments]") {

@@ -89,14 +89,6 @@ TEST_CASE("tensors print as nested brackets, long axes shortened", "[tensor]") {
     CHECK(Tensor().str() == "(undefined)");
 }
 
-TEST_CASE("a device that is not there is an error", "[tensor]") {
-#ifndef __CUDACC__
-    CHECK_ERROR(require_device(Device::cuda), DeviceError, "built without CUDA");
-    CHECK_ERROR(Tensor::zeros({2}, Device::cuda), DeviceError, "built without CUDA");
-#endif
-    CHECK_NOTHROW(require_device(Device::cpu));
-}
-
 TEST_CASE("indices are checked against a bound", "[tensor]") {
     const Indices i(std::vector<int32_t>{0, 4, 2});
     CHECK_NOTHROW(i.require_below("op", 5));

@@ -6,6 +6,7 @@
 
 #include "nn/encode_texts.h"
 #include "nn/optim.h"
+#include "tests/devices.h"
 #include "tests/golden/transformer.h"
 #include "tests/nn_samples.h"
 
@@ -173,6 +174,36 @@ TEST_CASE("vectors of many texts are those of each text alone, for any threads a
     CHECK(encode_texts(encoder, {}, Pooling::mean).shape == Shape{0, 36});
     // Nobody's gradients are recorded, and nobody else's are switched off.
     CHECK_FALSE(NoGrad::is_active());
+}
+
+TEST_CASE("a GPU encodes texts as the CPU does, and answers when it is asked", "[nn][transformer][cuda]") {
+    NEED_GPU();
+    TinyEncoder here, there;
+    there.to(Device::cuda);
+    const Tensor expected = encode_texts(here, some_texts(), Pooling::mean, 16);
+    const int64_t waits = cuda_waits();
+    const Tensor vectors = encode_texts(there, some_texts(), Pooling::mean, 16);
+    CHECK(cuda_waits() == waits);
+    CHECK(vectors.device() == Device::cuda);
+    CHECK(worst_difference(vectors, expected) <= kTolerance);
+    there.to(Device::cpu);
+    CHECK(is_same(there.state(), here.state()));
+}
+
+TEST_CASE("dropout drops the same on a GPU", "[nn][transformer][cuda]") {
+    NEED_GPU();
+    EncoderConfig config = tiny_config("bert");
+    config.layer.p_dropout = config.layer.p_attention_dropout = real(0.3);
+    TinyEncoder here(config), there(config);
+    here.train();
+    there.train();
+    there.to(Device::cuda);
+    for (int step = 0; step < 2; step++) {
+        const NoGrad no_grad;
+        const Tensor x = here(PackedTokens::from(some_texts())).value,
+                     y = there(PackedTokens::from(some_texts(), Device::cuda)).value;
+        CHECK(worst_difference(x, y) <= 10 * kTolerance);
+    }
 }
 
 TEST_CASE("a batch of texts after the first allocates nothing", "[nn][transformer][training]") {

@@ -7,14 +7,13 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "tensor/device.h"
+#include "tensor/cuda.h"
+#include "tensor/gemm.h"
 
 extern "C" {
 char* openblas_get_config();
 char* openblas_get_corename();
 }
-
-#include "tensor/storage.h"
 
 namespace koine {
 namespace {
@@ -50,31 +49,67 @@ std::string compiler() {
 
 std::string count(int64_t n, const std::string& noun) { return std::to_string(n) + " " + noun + (n == 1 ? "" : "s"); }
 
+// What is missing, without what could be done about it: `--device cuda` says that, too.
+std::string in_brief(std::string text) {
+    const std::string start = "this program was ";
+    if (text.starts_with(start)) text.erase(0, start.size());
+    text.resize(std::min(text.find(" ("), text.size()));
+    const size_t colon = text.find(": ");
+    if (text.find(' ') < colon) text.resize(std::min(colon, text.size()));  // not behind the name of a function
+    return text;
+}
+
 }  // namespace
 
 Device choose_device(const Flags& flags) {
-    if (flags.device != "cuda") return Device::cpu;
-    require_device(Device::cuda);
-    throw DeviceError(
-        "--device cuda: the kernels compile for the GPU, but the experiments do not run on it in this version; use "
-        "--device cpu");
+    RunInfo info;
+    return choose_device(flags, info);
+}
+
+Device choose_device(const Flags& flags, RunInfo& info) {
+    const CudaReport report = flags.device == "cpu" ? CudaReport{} : cuda_report();
+    if (flags.device == "cuda" && !report.is_usable) throw DeviceError("--device cuda: no usable GPU: " + report.text);
+    const Device device = report.is_usable ? Device::cuda : Device::cpu;
+    info.device = name_of(device);
+    (report.is_usable ? info.gpu : info.why_cpu) = report.is_usable ? report.text : in_brief(report.text);
+    if (flags.tf32 && device == Device::cpu) {
+        throw UsageError("--tf32: only a GPU rounds so, and this run is on the CPU (" +
+                         (flags.device == "cpu" ? "--device cpu" : "auto: " + info.why_cpu) + ")");
+    }
+    if (flags.tf32 && sizeof(real) != sizeof(float)) throw UsageError("--tf32: this program was built for float64");
+    uses_tf32() = flags.tf32;
+    return device;
 }
 
 OrderedJson environment(const Flags& flags, const RunInfo& info) {
     const char* wait_policy = std::getenv("OMP_WAIT_POLICY");
-    return {{"version", KOINE_VERSION},      {"compiler", compiler()},
-            {"vector_unit", vector_unit()},  {"real", sizeof(real) == sizeof(float) ? "float" : "double"},
-            {"blas", openblas_get_config()}, {"blas_kernel", openblas_get_corename()},
-            {"threads", flags.threads},      {"omp_wait_policy", wait_policy == nullptr ? "default" : wait_policy},
-            {"device", info.device},         {"gpu", info.gpu}};
+    return {{"version", KOINE_VERSION},
+            {"compiler", compiler()},
+            {"vector_unit", vector_unit()},
+            {"real", sizeof(real) == sizeof(float) ? "float" : "double"},
+            {"blas", openblas_get_config()},
+            {"blas_kernel", openblas_get_corename()},
+            {"threads", flags.threads},
+            {"omp_wait_policy", wait_policy == nullptr ? "default" : wait_policy},
+            {"device", info.device},
+            {"gpu", info.gpu},
+            {"tf32", flags.tf32}};
+}
+
+std::string device_text(const Flags& flags, const RunInfo& info) {
+    std::string text = info.gpu + (flags.tf32 ? "; TF32" : "");
+    if (info.device == "cpu") {
+        text = count(flags.threads, "thread") + ", " + blas_name() + " " + openblas_get_corename();
+        if (!info.why_cpu.empty()) text += "; auto: " + info.why_cpu;
+    }
+    return "device=" + info.device + " (" + text + ")";
 }
 
 std::string first_lines(const Flags& flags, const RunInfo& info) {
-    const std::string on_cpu = count(flags.threads, "thread") + ", " + blas_name() + " " + openblas_get_corename();
     std::string lines = std::string("koine ") + KOINE_VERSION + "  " + flags.name + "  data=" + info.data;
     const std::string n_train = std::to_string(info.n_train), n_test = std::to_string(info.n_test);
     if (info.n_train > 0) lines += "(" + n_train + "/" + n_test + ")";
-    lines += "  device=" + info.device + " (" + (info.device == "cpu" ? on_cpu : info.gpu) + ")";
+    lines += "  " + device_text(flags, info);
     const auto has = [&](const char* name) { return std::count(flags.unused.begin(), flags.unused.end(), name) == 0; };
     lines += "  seed=" + std::to_string(flags.seed) + (has("protocol") ? "  protocol=" + flags.protocol : "") + "\n";
     if (info.n_available == 0) return lines;

@@ -60,7 +60,7 @@ struct Flags {
     int64_t seed = 0, seeds = 1, epochs = 1, batch_size = 128, threads;
     int64_t train_limit = 0, test_limit = 0;  // 0: all there are
     double lr = 1e-3;
-    bool full = false, offline, quiet = false, json = false;
+    bool full = false, tf32 = false, offline, quiet = false, json = false;
     std::vector<std::string> arguments;  // what stands beside the switches
 
     /// threads: what OpenMP would use (OMP_NUM_THREADS is honoured); offline: $KOINE_OFFLINE is set and is not 0.

@@ -23,7 +23,7 @@ RunInfo image_run_info(const Flags& flags, const ImageSet& data) {
     // preset.
     const bool has_preset = std::count(flags.unused.begin(), flags.unused.end(), "full") == 0;
     if (has_preset) info.n_available = data.n_official;
-    info.device = name_of(choose_device(flags));
+    choose_device(flags, info);
     return info;
 }
 
@@ -150,9 +150,9 @@ ImageData load_image_data(const Flags& flags, const std::string& anchor_strategy
     return data;
 }
 
-Values reconstruction_errors(const ImageData& data, const std::function<Var(const Var&)>& reconstruct) {
+Values reconstruction_errors(const ImageData& data, const std::function<Var(const Var&)>& reconstruct, Device device) {
     const auto mse = [&](const ImageSplit& split) {
-        return compare_images(apply_in_batches(split.images, reconstruct), split.images).mse;
+        return compare_images(apply_in_batches(split.images, reconstruct, device), split.images).mse;
     };
     Values errors;
     if (data.validation.size() > 0) errors.emplace_back("validation_mse", mse(data.validation));

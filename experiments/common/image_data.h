@@ -48,9 +48,10 @@ struct ImageData : ImageSet {
 /// The data set of the switches, and anchors from what is left for training. Throws as load_images and choose_anchors.
 ImageData load_image_data(const Flags& flags, const std::string& anchor_strategy, int64_t n_anchors);
 
-/// The mean squared error of what a model makes of the validation images, if there are any, and of the test images:
-/// "validation_mse" and "test_mse".
-Values reconstruction_errors(const ImageData& data, const std::function<Var(const Var&)>& reconstruct);
+/// The mean squared error of what a model on `device` makes of the validation images, if there are any, and of the test
+/// images: "validation_mse" and "test_mse".
+Values reconstruction_errors(const ImageData& data, const std::function<Var(const Var&)>& reconstruct,
+                             Device device = Device::cpu);
 
 // ---- models in files ------------------------------------------------------------------------------------------------
 

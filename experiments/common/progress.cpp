@@ -59,12 +59,12 @@ void Progress::start(const std::string& model, int64_t epoch, int64_t of) {
     epoch_start = Clock::now();
 }
 
-void Progress::step(int64_t n, const Values& values) {
+void Progress::step(int64_t n, const std::function<Values()>& values) {
     n_in_epoch += n;
     n_seen += n;
     if (!has_bar || seconds_since(last_drawn) < kRedraw_s) return;
     last_drawn = Clock::now();
-    draw(values);
+    draw(values());
 }
 
 void Progress::done(const Values& values) {

@@ -2,6 +2,7 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "experiments/common/text.h"
@@ -26,9 +27,9 @@ public:
     void skip(int64_t n) { n_total -= n; }
     /// An epoch begins: epoch 3 of 10 of the model "relative-0".
     void start(const std::string& model, int64_t epoch, int64_t of);
-    /// n more samples were trained on; `values` say how it goes. Redraws at most ten times a second, so it may be
-    /// called after every batch.
-    void step(int64_t n, const Values& values);
+    /// n more samples were trained on; `values` says how it goes. Redraws at most ten times a second, and asks for the
+    /// values only then, so it may be called after every batch.
+    void step(int64_t n, const std::function<Values()>& values);
     /// The epoch is over: prints its line, with these values.
     void done(const Values& values);
 

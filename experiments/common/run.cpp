@@ -125,7 +125,7 @@ fs::path open_folder(Flags& flags, const OrderedJson& config, const OrderedJson&
 
 OrderedJson resolved_settings(Flags& flags, const RunInfo& info) {
     OrderedJson json = settings(flags);
-    json["device"] = info.device;  // what auto came to: the other device would round differently
+    json["device"] = info.device;  // what auto came to
     return json;
 }
 

@@ -24,19 +24,21 @@ Checkpoint load_weights(const std::filesystem::path& file) {
     return c;
 }
 
-Tensor reconstruct(AutoEncoder& model, const Tensor& images) {
-    return apply_in_batches(images, [&](const Var& x) { return model.reconstruct(x); });
+Tensor reconstruct(AutoEncoder& model, const Tensor& images, Device device) {
+    return apply_in_batches(
+        images, [&](const Var& x) { return model.reconstruct(x); }, device);
 }
 
 // The KL divergence of a VAE's z from the prior, a mean over images.
-double kl_of(AutoEncoder& model, const Tensor& images) {
+double kl_of(AutoEncoder& model, const Tensor& images, Device device) {
     double sum = 0;
-    apply_in_batches(images, [&](const Var& x) {
+    const auto add = [&](const Var& x) {
         Gaussian::Parameters q;
         const Var y = model.reconstruct(x, &q);
         sum += double(kl_normal(q.mu, q.log_var).item()) * double(x.shape()[0]);
         return y;
-    });
+    };
+    apply_in_batches(images, add, device);
     return sum / double(images.shape[0]);
 }
 
@@ -48,12 +50,13 @@ ImageScores& operator+=(ImageScores& a, const ImageScores& b) {
 }
 
 // Everything about encoder i with decoder j.
-void evaluate_pair(Stitching& s, AutoEncoder& model, size_t i, size_t j, const Tensor& images, uint64_t seed) {
+void evaluate_pair(Stitching& s, AutoEncoder& model, size_t i, size_t j, const Tensor& images, uint64_t seed,
+                   Device device) {
     const bool is_variational = s.form.is_variational(), is_own = i == j, is_shown = i < 2 && j < 2;
     const int n_draws = is_variational ? kDraws : 1;
     for (int draw = 0; draw < n_draws; draw++) {
         const NoiseScope noise(model, evaluation_noise(seed, draw));
-        const Tensor y = reconstruct(model, images);
+        const Tensor y = reconstruct(model, images, device);
         s.scores[i][j] += compare_images(y, images);
         if (is_shown && draw == 0) s.images[i][j] = y;
     }
@@ -61,15 +64,16 @@ void evaluate_pair(Stitching& s, AutoEncoder& model, size_t i, size_t j, const T
     mean = {mean.mse / n_draws, mean.psnr / n_draws, mean.ssim / n_draws};
 
     const NoiseScope noise(model, evaluation_noise(seed));
-    if (is_own && is_shown) s.codes[i] = apply_in_batches(images, [&](const Var& x) { return model.encode(x); });
+    const auto encode = [&](const Var& x) { return model.encode(x); };
+    if (is_own && is_shown) s.codes[i] = apply_in_batches(images, encode, device);
     if (!is_variational) return;
     if (is_own && is_shown) {
         const NoGrad no_grad;
-        s.samples[i] = model.sample(kSamples, evaluation_noise(seed, kDraws)).value;
+        s.samples[i] = model.sample(kSamples, evaluation_noise(seed, kDraws)).value.to(Device::cpu);
     }
     model.is_at_mean = true;
-    s.mse_at_mean[i][j] = compare_images(reconstruct(model, images), images).mse;
-    if (is_own) s.kl.push_back(kl_of(model, images));
+    s.mse_at_mean[i][j] = compare_images(reconstruct(model, images, device), images).mse;
+    if (is_own) s.kl.push_back(kl_of(model, images, device));
 }
 
 }  // namespace
@@ -94,7 +98,7 @@ MeanAndDeviation Stitching::stitched() const {
 
 Stitching stitch_models(const std::string& kind, const std::vector<std::filesystem::path>& files,
                         const std::vector<std::string>& names, const Tensor& anchors, const ImageSplit& test,
-                        uint64_t seed) {
+                        uint64_t seed, Device device) {
     std::vector<Checkpoint> checkpoints;
     for (const auto& file : files) checkpoints.push_back(load_weights(file));
     const size_t n = files.size();
@@ -108,8 +112,9 @@ Stitching stitch_models(const std::string& kind, const std::vector<std::filesyst
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j < n; j++) {
             AutoEncoder model = load_stitched(checkpoints[i], checkpoints[j], anchors);
+            model.to(device);
             const uint32_t before = checksum(model.state());
-            evaluate_pair(s, model, i, j, test.images, seed);
+            evaluate_pair(s, model, i, j, test.images, seed, device);
             if (checksum(model.state()) != before) {
                 throw Error("encoder " + s.names[i] + " with decoder " + s.names[j] +
                             " changed while it was evaluated");

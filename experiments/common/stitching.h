@@ -40,10 +40,11 @@ inline constexpr int kDraws = 8;
 Random evaluation_noise(uint64_t seed, int draw = 0);
 
 /// `names` of the models, or {} for their numbers. Builds every pair from the checkpoint files of the models and tries
-/// it on the test images. `anchors`: images, or undefined for absolute codes; `seed`: of the draws. Throws as
-/// load_checkpoint and load_stitched; DataError(VALUE) for weights that are not finite; Error if a weight changes.
+/// it on the test images. `anchors`: images, or undefined for absolute codes; `seed`: of the draws; `device`: where the
+/// models run, while the images, and all that comes out, are on the host. Throws as load_checkpoint and load_stitched;
+/// DataError(VALUE) for weights that are not finite; Error if a weight changes.
 Stitching stitch_models(const std::string& kind, const std::vector<std::filesystem::path>& files,
                         const std::vector<std::string>& names, const Tensor& anchors, const ImageSplit& test,
-                        uint64_t seed);
+                        uint64_t seed, Device device = Device::cpu);
 
 }  // namespace koine

@@ -119,7 +119,8 @@ TextVectors encode(const TextFlags& flags, const Language& language, const std::
                          .pooling = flags.pool == "mean" ? Pooling::mean : Pooling::cls,
                          .prefix = side.prefix,
                          .max_tokens = flags.max_tokens,
-                         .uses_cache = !flags.no_cache},
+                         .uses_cache = !flags.no_cache,
+                         .device = choose_device(flags)},
                         data_options(flags));
     vectors.encoder = encoder.description();
     vectors.weights = encoder.hash();
@@ -181,7 +182,7 @@ std::string repairs_note(const LanguageTexts& l) {
 
 TextFlags::TextFlags() {
     data_sets = {"sentiment", "synthetic"}, data_set = "sentiment";
-    unused = {"full"};
+    unused = {"full", "tf32"};  // vectors in the cache do not say how they were rounded
     en.encoder = "roberta-base", it.encoder = "robit";
 }
 
@@ -262,7 +263,7 @@ ExplainedText load_explained_text(const TextFlags& flags, const std::string& tex
 
 RunInfo text_run_info(const TextFlags& flags, const TextData& data) {
     RunInfo info;
-    info.device = name_of(choose_device(flags));
+    choose_device(flags, info);
     info.data = flags.data_set;
     info.n_train = data.en.texts.train.size(), info.n_test = data.en.texts.test.size();
     return info;

@@ -75,6 +75,7 @@ TextEncoder::TextEncoder(TextEncoderOptions options_, const DataOptions& data)
                             std::to_string(encoder.model->config.vocab_size) +
                             " embeddings: they do not belong together");
     }
+    encoder.model->to(options.device);
 }
 
 std::string TextEncoder::description() const {
@@ -111,7 +112,8 @@ Tensor TextEncoder::encode(const std::vector<std::string>& texts, const std::str
         return vectors;
     }
     for (const auto& text : ids) n.n_tokens += int64_t(text.size());
-    vectors = encode_texts(*encoder.model, ids, options.pooling);
+    const int64_t tokens_per_pass = good_tokens_per_pass(options.device);
+    vectors = encode_texts(*encoder.model, ids, options.pooling, tokens_per_pass).to(Device::cpu);
     if (uses_cache) write_cached(file, vectors);
     return vectors;
 }

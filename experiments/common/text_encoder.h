@@ -17,6 +17,7 @@ struct TextEncoderOptions {
     int64_t max_tokens = 0;  ///< longest text in tokens, special ones included; 0: what the model takes
     bool cuts_long = true;   ///< false: a longer text is an error
     bool uses_cache = true;
+    Device device = Device::cpu;  ///< where texts are encoded; vectors come back to the host
 };
 
 /// What encode() has done since the encoder was made.
@@ -29,7 +30,8 @@ struct EncoderCounts {
 class TextEncoder {
 public:
     /// Finds the model and reads its tokenizer, config.json and weights. Throws DataError and CheckpointError as
-    /// find_model, Tokenizer::load and load_encoder; UsageError for a max_tokens that the model does not take.
+    /// find_model, Tokenizer::load and load_encoder; UsageError for a max_tokens that the model does not take;
+    /// DeviceError.
     TextEncoder(TextEncoderOptions options_, const DataOptions& data);
 
     int64_t n_features() const { return encoder.model->config.layer.n_features; }
@@ -40,9 +42,9 @@ public:
     const std::string& hash() const { return encoder.hash; }
     const EncoderCounts& counts() const { return n; }
 
-    /// One vector a text, [N, D]: from the cache when the tokens of these texts, in this order, went through these very
-    /// weights before. Throws DataError(LIMIT) for a text that is too long and must not be cut: `source` and its number
-    /// there are in the message, the first text being number `first`.
+    /// One vector a text, [N, D], on the host: from the cache when the tokens of these texts, in this order, went
+    /// through these very weights before. Throws DataError(LIMIT) for a text that is too long and must not be cut:
+    /// `source` and its number there are in the message, the first text being number `first`.
     Tensor encode(const std::vector<std::string>& texts, const std::string& source = "texts", int64_t first = 1);
 
 private:

@@ -12,6 +12,7 @@ namespace koine {
 Training::Training(Run& run_, const std::string& name_, Module& model_, Optimizer& optimizer_,
                    std::vector<std::string> measured_, std::map<std::string, std::string> metadata_)
     : name(name_),
+      n_put_off(optimizer_.parameters.values.device() == Device::cuda ? 32 : 0),
       run(run_),
       model(model_),
       optimizer(optimizer_),
@@ -34,21 +35,33 @@ void Training::visit(Visitor& v) {
     v("best_score", best_score);
 }
 
-void Training::count(int64_t n, const std::vector<double>& values) {
-    for (size_t i = 0; i < measured.size(); i++) {
-        const double value = values.at(i);
-        if (!std::isfinite(value)) {
-            throw NonFiniteError(name + ": " + measured[i] + " is " + (std::isnan(value) ? "nan" : "infinite") +
-                                 " at epoch " + std::to_string(epoch + 1) + ", batch " + std::to_string(batch + 1) +
-                                 "; the last good checkpoint is kept. KOINE_ANOMALY=1 names the first op that fails");
-        }
-        sums.data()[i] += real(value * double(n));
-    }
+void Training::count(int64_t n, std::function<Measured()> measure) {
+    waiting.push_back({n, batch, std::move(measure)});
+    if (waiting.size() > n_put_off) measure_all();
     n_samples += uint64_t(n);
     batch++;
 }
 
-Values Training::means() const {
+void Training::measure_all() {
+    while (!waiting.empty()) {
+        const Batch b = std::move(waiting.front());
+        waiting.pop_front();
+        const Measured values = b.measure();
+        for (size_t i = 0; i < measured.size(); i++) {
+            const double value = values.at(i);
+            if (!std::isfinite(value)) {
+                throw NonFiniteError(
+                    name + ": " + measured[i] + " is " + (std::isnan(value) ? "nan" : "infinite") + " at epoch " +
+                    std::to_string(epoch + 1) + ", batch " + std::to_string(b.number + 1) +
+                    "; the last good checkpoint is kept. KOINE_ANOMALY=1 names the first op that fails");
+            }
+            sums.data()[i] += real(value * double(b.n));
+        }
+    }
+}
+
+Values Training::means() {
+    measure_all();
     Values row;
     for (size_t i = 0; i < measured.size(); i++)
         row.emplace_back(measured[i], double(sums.data()[i]) / double(n_samples));
@@ -76,6 +89,7 @@ Values Training::end_epoch(const Values& scores) {
 }
 
 void Training::save() {
+    measure_all();
     Checkpoint c;
     c.metadata = metadata;
     c.add("model", model);

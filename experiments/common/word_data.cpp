@@ -12,7 +12,7 @@ namespace koine {
 
 WordFlags::WordFlags() {
     data_sets = {"files", "synthetic"}, data_set = "files";
-    unused = {"train-limit", "test-limit", "epochs", "batch-size", "lr", "protocol", "resume"};
+    unused = {"train-limit", "test-limit", "epochs", "batch-size", "lr", "protocol", "tf32", "resume"};
 }
 
 std::vector<Switch> WordFlags::switches() {
@@ -40,7 +40,7 @@ WordPair load_words(const WordFlags& flags) {
 
 RunInfo word_run_info(const WordFlags& flags, int64_t n_words, const WordPair& pair) {
     RunInfo info;
-    info.device = name_of(choose_device(flags));
+    choose_device(flags, info);
     info.data = flags.data_set == "synthetic" ? "synthetic words" : "words";
     info.unit = "words";
     info.n_train = n_words, info.n_test = pair.size();
@@ -71,19 +71,23 @@ Spaces select_rows(const Spaces& spaces, const std::vector<int32_t>& rows) {
 
 namespace {
 
-Spaces cosines_with(const Spaces& anchors, const Spaces& words) {
+Spaces cosines_with(const Spaces& anchors, const Spaces& words, Device device) {
     const NoGrad no_grad;
-    return {relative(Var(words.a), Var(anchors.a)).value, relative(Var(words.b), Var(anchors.b)).value};
+    const auto cosines = [&](const Tensor& x, const Tensor& a) {
+        return relative(x.to(device), a.to(device)).value.to(Device::cpu);
+    };
+    return {cosines(words.a, anchors.a), cosines(words.b, anchors.b)};
 }
 
 }  // namespace
 
-Spaces relative_codes(const Spaces& spaces, const std::vector<int32_t>& anchors, const std::vector<int32_t>& rows) {
-    return cosines_with(select_rows(spaces, anchors), select_rows(spaces, rows));
+Spaces relative_codes(const Spaces& spaces, const std::vector<int32_t>& anchors, const std::vector<int32_t>& rows,
+                      Device device) {
+    return cosines_with(select_rows(spaces, anchors), select_rows(spaces, rows), device);
 }
 
-Spaces relative_codes(const Spaces& spaces, const std::vector<int32_t>& anchors) {
-    return cosines_with(select_rows(spaces, anchors), spaces);
+Spaces relative_codes(const Spaces& spaces, const std::vector<int32_t>& anchors, Device device) {
+    return cosines_with(select_rows(spaces, anchors), spaces, device);
 }
 
 Tensor centred_directions(const Tensor& x) {

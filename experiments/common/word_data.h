@@ -36,10 +36,12 @@ struct Spaces {
 };
 /// Some of the words.
 Spaces select_rows(const Spaces& spaces, const std::vector<int32_t>& rows);
-/// Cosines [n, A] of some words with the anchors, in each space with its own.
-Spaces relative_codes(const Spaces& spaces, const std::vector<int32_t>& anchors, const std::vector<int32_t>& rows);
+/// Cosines [n, A] of some words with the anchors, in each space with its own: computed on `device`, from and to the
+/// host, where everything else about words happens.
+Spaces relative_codes(const Spaces& spaces, const std::vector<int32_t>& anchors, const std::vector<int32_t>& rows,
+                      Device device = Device::cpu);
 /// The same of all words.
-Spaces relative_codes(const Spaces& spaces, const std::vector<int32_t>& anchors);
+Spaces relative_codes(const Spaces& spaces, const std::vector<int32_t>& anchors, Device device = Device::cpu);
 
 /// x[N, D], its rows brought to length 1 and their mean subtracted: embeddings share a large common component, which
 /// all cosines see.

@@ -7,7 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "tensor/device.h"
+
 namespace koine::bench {
+
+/// Where the steps run: what DEVICE in the environment says, cpu or cuda. Throws DeviceError when it cannot be used,
+/// ValueError for anything else.
+Device device();
 
 /// Seconds that f() takes.
 template <class F>

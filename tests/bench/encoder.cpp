@@ -51,6 +51,7 @@ Step encoder_pass() {
         return std::make_shared<testing::FormulaTextClassifier>(base_config(), 2);
     }();
     model->eval();
+    model->to(device());
     return [model, texts = messages(kTexts, model->encoder.config)] {
         const Tensor vectors = encode_texts(model->encoder, texts, Pooling::mean);
         const NoGrad no_grad;
@@ -60,10 +61,12 @@ Step encoder_pass() {
 
 Step encoder_step(double p_dropout) {
     const auto model = std::make_shared<testing::FormulaTextClassifier>(small_config(p_dropout), 2);
+    model->to(device());
     const auto adam = std::make_shared<Adam>(*model, AdamOptions{});
     std::vector<int32_t> labels;
     for (int32_t n = 0; n < kTextsOfStep; n++) labels.push_back(n % 2);
-    return [=, tokens = PackedTokens::from(messages(kTextsOfStep, model->encoder.config)), labels = Indices(labels)] {
+    return [=, tokens = PackedTokens::from(messages(kTextsOfStep, model->encoder.config), device()),
+            labels = Indices(labels, Shape{kTextsOfStep}, device())] {
         adam->zero_grad();
         const Var loss = cross_entropy((*model)(tokens), labels);
         backward(loss);

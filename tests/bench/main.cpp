@@ -2,18 +2,33 @@
 //
 //   koine_bench [ops] [gemm] [mlp] [ae] [convnet] [cnn] [encoder] [encoder-step] [losses] [vectors]
 //
-// All but the last two when nothing is named.
+// All but the last two when nothing is named. DEVICE=cuda in the environment runs all but vectors on the GPU.
 //
 // Products and steps are printed as "workload quantity value", `ours` in ms. `make bench` puts PyTorch beside them.
 #include <omp.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 
+#include "tensor/cuda.h"
 #include "tensor/gemm.h"
 #include "tests/bench/bench.h"
 
 namespace koine::bench {
+
+Device device() {
+    static const Device the_device = [] {
+        const char* wanted = std::getenv("DEVICE");
+        const std::string name = wanted && *wanted ? wanted : "cpu";
+        if (name != "cpu" && name != "cuda") throw ValueError("DEVICE=" + name + "; want cpu or cuda");
+        const Device d = name == "cuda" ? Device::cuda : Device::cpu;
+        require_device(d);
+        return d;
+    }();
+    return the_device;
+}
+
 namespace {
 
 struct Part {
@@ -42,7 +57,8 @@ int run(int argc, char** argv) {
             return 2;
         }
     }
-    std::printf("# koine_bench: %d threads, %s\n", omp_get_max_threads(), blas_description());
+    const std::string gpu = device() == Device::cuda ? ", " + cuda_report().text : "";
+    std::printf("# koine_bench: %d threads, %s%s\n", omp_get_max_threads(), blas_description(), gpu.c_str());
     for (int i = 1; i < argc; i++) find(argv[i])->run();
     if (argc == 1) {
         for (const Part& part : kParts) {

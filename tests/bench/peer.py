@@ -1,5 +1,5 @@
-"""The products and training steps of koine_bench in PyTorch (eager, float32, CPU), one argument each; images in both
-memory formats. Prints "workload quantity value", times in ms. Run by run.sh.
+"""The products and training steps of koine_bench in PyTorch (eager, float32), one argument each; images in both
+memory formats. DEVICE=cuda in the environment runs them on the GPU. Prints "workload quantity value", times in ms. Run by run.sh.
 
     python3 tests/bench/peer.py [gemm] [mlp] [ae] [convnet] [cnn] [encoder] [encoder-step] [losses]
 
@@ -22,6 +22,7 @@ from relative_ae import IMAGE_STREAM, RelativeAutoEncoder, fill_by_formula, plai
 
 from transformer import TextClassifier, base_encoder, formula_texts, message_lengths, small_encoder  # noqa: E402
 
+DEVICE = os.environ.get("DEVICE") or "cpu"
 N_BATCH, N_WARM_UP = 128, 3
 N_TEXTS, N_TEXTS_OF_STEP, N_TEXTS_OF_PASS = 128, 64, 32
 FORMATS = {"pytorch": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -55,20 +56,21 @@ def mlp_step(_):
         layers += [nn.Linear(n_in, n_out), nn.ReLU()]
     model = nn.Sequential(*layers[:-1], nn.Sigmoid())
     fill_by_formula(model)
-    x = plaids(N_BATCH, IMAGE_STREAM).flatten(1)
+    model = model.to(DEVICE)
+    x = plaids(N_BATCH, IMAGE_STREAM).flatten(1).to(DEVICE)
     return training_step(model, lambda y: F.mse_loss(y, x), x)
 
 
 def ae_step(memory_format):
-    model = RelativeAutoEncoder(10).to(memory_format=memory_format)
-    x = plaids(N_BATCH, IMAGE_STREAM).to(memory_format=memory_format)
+    model = RelativeAutoEncoder(10).to(DEVICE, memory_format=memory_format)
+    x = plaids(N_BATCH, IMAGE_STREAM).to(DEVICE, memory_format=memory_format)
     return training_step(model, lambda y: F.mse_loss(y, x), x)
 
 
 def classifier_step(model, memory_format):
-    model = model.to(memory_format=memory_format)
-    labels = labels_in_turn(N_BATCH)
-    x = colour_plaids(N_BATCH, IMAGE_STREAM).to(memory_format=memory_format)
+    model = model.to(DEVICE, memory_format=memory_format)
+    labels = labels_in_turn(N_BATCH).to(DEVICE)
+    x = colour_plaids(N_BATCH, IMAGE_STREAM).to(DEVICE, memory_format=memory_format)
     return training_step(model, lambda y: F.cross_entropy(y, labels), x)
 
 
@@ -89,11 +91,11 @@ def padded(texts):
     mask = torch.zeros_like(ids)
     for row, text in zip(mask, texts):
         row[: len(text)] = 1
-    return ids, mask
+    return ids.to(DEVICE), mask.to(DEVICE)
 
 
 def encoder_pass(implementation):
-    encoder = TextClassifier(base_encoder(implementation), 2).encoder.eval()
+    encoder = TextClassifier(base_encoder(implementation), 2).encoder.eval().to(DEVICE)
     # Sorted by length, so that there is little padding.
     texts = sorted(formula_texts(message_lengths(N_TEXTS), 5, 50265), key=len)
 
@@ -110,9 +112,9 @@ def encoder_pass(implementation):
 
 
 def encoder_step(implementation, p_dropout=0.1):
-    model = TextClassifier(small_encoder(implementation, p_dropout), 2).train()
+    model = TextClassifier(small_encoder(implementation, p_dropout), 2).train().to(DEVICE)
     x = padded(formula_texts(message_lengths(N_TEXTS_OF_STEP), 5, 5000))
-    labels = torch.arange(N_TEXTS_OF_STEP) % 2
+    labels = torch.arange(N_TEXTS_OF_STEP, device=DEVICE) % 2
     return training_step(lambda x: model(*x), lambda y: F.cross_entropy(y, labels), x, model.parameters())
 
 
@@ -136,9 +138,15 @@ def time_step(name, make_step, n_steps, formats):
 
 def time_gemm():
     for n in (256, 512, 1024, 2048):
-        a, b, c = torch.rand(n, n), torch.rand(n, n), torch.empty(n, n)
-        torch.mm(a, b, out=c)
-        print(f"gemm-{n} pytorch %.4f" % median_ms(15, lambda: torch.mm(a, b, out=c)), flush=True)
+        a, b, c = (torch.rand(n, n, device=DEVICE) for _ in range(3))
+
+        def product():
+            torch.mm(a, b, out=c)
+            if DEVICE == "cuda":
+                torch.cuda.synchronize()
+
+        product()
+        print(f"gemm-{n} pytorch %.4f" % median_ms(15, product), flush=True)
 
 
 def print_losses():

@@ -3,6 +3,7 @@
 #   BENCH      the program koine_bench
 #   PYTHON     an interpreter that may have torch, transformers and numpy (python3)
 #   PAIRS      how often each workload runs, ours and PyTorch's in turn, each in a process of its own (7)
+#   DEVICE     cpu or cuda, for both (cpu)
 #   WORKLOADS  out of: ops gemm mlp ae convnet cnn encoder encoder-step (all)
 # Only ratios of one run mean something: times depend on the machine and on what else it does.
 set -eu
@@ -10,6 +11,7 @@ set -eu
 bench=${BENCH:?is the path of koine_bench; make bench sets it}
 python=${PYTHON:-python3}
 pairs=${PAIRS:-7}
+export DEVICE="${DEVICE:-cpu}"
 workloads=${WORKLOADS:-ops gemm mlp ae convnet cnn encoder encoder-step}
 peer=$(dirname "$0")/peer.py
 

@@ -14,6 +14,7 @@ constexpr int64_t kBatch = 128;
 constexpr int kWarmUp = 3;
 
 Step training_step(std::shared_ptr<Module> model, std::function<Var(const Var&)> loss_of, const Tensor& x) {
+    model->to(device());
     const auto adam = std::make_shared<Adam>(*model, AdamOptions{});
     return [=] {
         adam->zero_grad();
@@ -31,22 +32,23 @@ Step mlp_step() {
         Linear(gen, 784, 512, relu), Linear(gen, 512, 256, relu), Linear(gen, 256, 64, relu),
         Linear(gen, 64, 256, relu), Linear(gen, 256, 512, relu), Linear(gen, 512, 784, sigmoid)});
     testing::fill_by_formula(*model);
-    const Tensor x = testing::plaids(kBatch, testing::kImageStream).flatten(1);
+    const Tensor x = testing::plaids(kBatch, testing::kImageStream).flatten(1).to(device());
     return training_step(
         model, [=](const Var& y) { return mse_loss(y, x); }, x);
 }
 
 Step ae_step() {
-    const Tensor x = testing::plaids(kBatch, testing::kImageStream);
+    const Tensor x = testing::plaids(kBatch, testing::kImageStream).to(device());
     return training_step(
         std::make_shared<testing::RelativeAutoEncoder>(10), [=](const Var& y) { return mse_loss(y, x); }, x);
 }
 
 // A classifier's step on images [128, 32, 32, 3] of 100 classes.
 Step classifier_step(std::shared_ptr<Module> model) {
+    const Indices labels(testing::labels_in_turn(kBatch).to_vector(), Shape{kBatch}, device());
     return training_step(
-        std::move(model), [labels = testing::labels_in_turn(kBatch)](const Var& y) { return cross_entropy(y, labels); },
-        testing::colour_plaids(kBatch, testing::kImageStream));
+        std::move(model), [=](const Var& y) { return cross_entropy(y, labels); },
+        testing::colour_plaids(kBatch, testing::kImageStream).to(device()));
 }
 
 Step convnet_step() { return classifier_step(std::make_shared<testing::FormulaConvNet>()); }
