@@ -29,7 +29,8 @@ endif
 HOST  := build/$(REAL)-$(ARCH)$(if $(filter 1,$(SAN)),-san)
 BUILD := $(HOST)$(if $(filter 1,$(CUDA)),-cuda)$(if $(filter fake,$(CUDA)),-fake)
 # The float build leaves its programs where the README says; every other build keeps them in its own folder.
-BIN := $(if $(filter build/float-native build/float-native-cuda,$(BUILD)),experiments,$(BUILD)/experiments)
+bin_of = $(if $(filter build/float-native build/float-native-cuda,$(1)),experiments,$(1)/experiments)
+BIN   := $(call bin_of,$(BUILD))
 
 # ---- libraries -------------------------------------------------------------------------------------------------
 # OpenBLAS in its OpenMP flavour: the pthread flavour fights our loops (up to 30 x slower: OpenBLAS issue 3187).
@@ -54,7 +55,7 @@ CATCH_LIBS := $(if $(wildcard $(addsuffix /include/catch2/catch_all.hpp,/usr /us
 
 # ---- flags -----------------------------------------------------------------------------------------------------
 CPPFLAGS := -I. -DREAL=$(REAL) -DKOINE_VERSION='"$(VERSION)"' -DKOINE_SOURCE_DIR='"$(CURDIR)"' \
-            -DKOINE_PROGRAMS='"$(CURDIR)/$(BIN)"' $(BLAS_CFLAGS)
+            -DKOINE_PROGRAMS='"$(CURDIR)/$(call bin_of,$(HOST))"' $(BLAS_CFLAGS)
 # g++ 12 sees overlapping copies in std::string that are not there (GCC bug 105651).
 WARN     := -Wall -Wextra -Wshadow -Werror -Wno-restrict -Wno-unknown-warning-option
 OPT      := -O3 -march=$(ARCH) -fno-math-errno -fno-trapping-math
@@ -170,10 +171,11 @@ DOUBLE    := build/double-$(ARCH)
 OP_VALUES := build/op_values.txt
 
 # Both precisions: the float64 build checks gradients and writes every op's values, the float build compares its own.
+# Tests are shared by builds with and without a GPU, whose programs are not: KOINE_PROGRAMS says whose to call.
 test: $(BUILD)/koine_tests
 	+@$(SUBMAKE) REAL=double CUDA=0 SAN=0 $(DOUBLE)/koine_tests
 	@$(PASSIVE) KOINE_OP_VALUES=$(OP_VALUES) $(DOUBLE)/koine_tests --use-colour no
-	@$(PASSIVE) KOINE_OP_VALUES=$(OP_VALUES) $(BUILD)/koine_tests --use-colour no
+	@$(PASSIVE) KOINE_OP_VALUES=$(OP_VALUES) KOINE_PROGRAMS=$(CURDIR)/$(BIN) $(BUILD)/koine_tests --use-colour no
 
 gradcheck:
 	+@$(SUBMAKE) REAL=double CUDA=0 SAN=0 $(DOUBLE)/koine_tests
