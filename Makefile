@@ -230,7 +230,7 @@ cuda-compile:
 	@status=0; $(NVCC_BUILD)/experiments/ae_stitch --data-set synthetic --device cuda --out $(NVCC_BUILD)/no_gpu || status=$$?; \
 	  test -e /dev/nvidia0 || test $$status = 4
 
-# All tests and every experiment on a GPU that is made of host memory (tests/fake_cuda).
+# What uses a GPU, every experiment among it, on one that is made of host memory (tests/fake_cuda).
 FAKE := build/$(REAL)-$(ARCH)-fake
 fake-cuda:
 	+@$(SUBMAKE) CUDA=fake SAN=0 all $(FAKE)/koine_tests

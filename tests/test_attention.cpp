@@ -9,6 +9,7 @@
 #include "autograd/ops.h"
 #include "tests/devices.h"
 #include "tests/nn_samples.h"
+#include "tests/nmse.h"
 
 using namespace koine;
 using namespace koine::testing;
@@ -107,17 +108,6 @@ Outcome run(int64_t max_scores, const Texts& texts, real p_dropout, bool adds = 
     return {y, grad};
 }
 
-// Normalised mean squared error of b against a.
-double nmse(const Tensor& a, const Tensor& b) {
-    const std::vector<real> x = a.to_vector(), y = b.to_vector();
-    REQUIRE(x.size() == y.size());
-    double error = 0, size = 0;
-    for (size_t i = 0; i < x.size(); i++) {
-        error += (double(x[i]) - double(y[i])) * (double(x[i]) - double(y[i]));
-        size += double(x[i]) * double(x[i]);
-    }
-    return error == 0 ? 0 : error / size;
-}
 void check_close(const Outcome& a, const Outcome& b) {
     constexpr double kRounding = sizeof(real) == 8 ? 1e-26 : 1e-11;
     CHECK(nmse(a.y, b.y) <= kRounding);

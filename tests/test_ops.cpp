@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "tests/devices.h"
+#include "tests/nmse.h"
 #include "tests/op_table.h"
 
 using namespace koine;
@@ -41,17 +42,6 @@ Evaluation evaluate(const OpRow& row, const std::vector<Tensor>& values) {
         for (const Var& x : in) e.grads.push_back(x.grad().to_vector());
     }
     return e;
-}
-
-// Normalised mean squared error of b against a.
-double nmse(const std::vector<real>& a, const std::vector<real>& b) {
-    if (a.size() != b.size()) return 1e30;
-    double error = 0, size = 0;
-    for (size_t i = 0; i < a.size(); i++) {
-        error += double(a[i] - b[i]) * double(a[i] - b[i]);
-        size += double(a[i]) * double(a[i]);
-    }
-    return error == 0 ? 0 : error / size;
 }
 
 void check_close(const Evaluation& a, const Evaluation& b, double tolerance) {

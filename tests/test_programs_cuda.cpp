@@ -6,6 +6,7 @@
 
 #include "tests/devices.h"
 #include "tests/experiments_common.h"
+#include "tests/nmse.h"
 #include "tests/process.h"
 #include "tests/scratch.h"
 
@@ -37,15 +38,6 @@ std::vector<double> metrics_of(const std::string& folder) {
     std::vector<double> numbers;
     collect(OrderedJson::parse(content_of(folder + "/metrics.json")), numbers);
     return numbers;
-}
-
-double nmse(const std::vector<double>& expected, const std::vector<double>& got) {
-    double error = 0, size = 0;
-    for (size_t i = 0; i < expected.size(); i++) {
-        error += (got[i] - expected[i]) * (got[i] - expected[i]);
-        size += expected[i] * expected[i];
-    }
-    return error / size;
 }
 
 const Words kFewDigits = {"--train-limit", "60", "--test-limit", "20", "--epochs", "1", "--batch-size", "20"};

@@ -8,6 +8,7 @@
 #include "experiments/common/training.h"
 #include "tests/catch.h"
 #include "tests/devices.h"
+#include "tests/nmse.h"
 #include "tests/experiments_common.h"
 #include "tests/nn_samples.h"
 
@@ -20,17 +21,6 @@ namespace {
 struct ImageConfig : ToyConfig {
     ImageConfig() { data_set = "synthetic", train_limit = 40, test_limit = 20, quiet = true, out = "run"; }
 };
-
-// Mean squared difference over mean square.
-double nmse(const Tensor& x, const Tensor& reference) {
-    const std::vector<real> a = x.to_vector(), b = reference.to_vector();
-    double error = 0, square = 0;
-    for (size_t i = 0; i < a.size(); i++) {
-        error += std::pow(double(a.at(i)) - double(b.at(i)), 2);
-        square += std::pow(double(b[i]), 2);
-    }
-    return error / std::max(square, 1e-30);
-}
 
 const AutoEncoderForm kRelative{.n_anchors = 10}, kVae{.n_latent = 4};
 
@@ -418,7 +408,7 @@ TEST_CASE("Training on a GPU: a step does not wait, and a run goes on where ther
     for (size_t i = 0; i < here.tensors.size(); i++) {
         INFO(here.tensors[i].name);
         if (here.tensors[i].name.starts_with("model."))
-            CHECK(nmse(there.tensors[i].tensor, here.tensors[i].tensor) < 1e-7);
+            CHECK(nmse(here.tensors[i].tensor, there.tensors[i].tensor) < 1e-7);
     }
 }
 
@@ -435,11 +425,11 @@ TEST_CASE("stitch_models on a GPU gives what it gives on the CPU, on the host", 
         };
         const Stitching here = stitch(Device::cpu), there = stitch(Device::cuda);
         CHECK(there.images[0][1].device() == Device::cpu);
-        CHECK(nmse(there.images[0][1], here.images[0][1]) < 1e-9);
-        CHECK(nmse(there.codes[1], here.codes[1]) < 1e-9);
+        CHECK(nmse(here.images[0][1], there.images[0][1]) < 1e-9);
+        CHECK(nmse(here.codes[1], there.codes[1]) < 1e-9);
         CHECK(there.scores[1][0].mse == Approx(here.scores[1][0].mse).epsilon(1e-4));
         if (!form.is_variational()) continue;
-        CHECK(nmse(there.samples[0], here.samples[0]) < 1e-9);
+        CHECK(nmse(here.samples[0], there.samples[0]) < 1e-9);
         CHECK(there.kl[1] == Approx(here.kl[1]).epsilon(1e-4));
     }
 }
