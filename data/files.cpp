@@ -23,6 +23,21 @@ fs::path behind_link(const fs::path& path) {
     return target.empty() ? path : target;
 }
 
+// False, with errno, when not all of it could be written.
+bool write_all(int descriptor, std::string_view bytes) {
+    while (!bytes.empty()) {
+        const ssize_t n = ::write(descriptor, bytes.data(), bytes.size());
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return false;
+        bytes.remove_prefix(size_t(n));
+    }
+    return true;
+}
+
+[[noreturn]] void fail_to(const char* what, const fs::path& path, int problem) {
+    throw DataError("IO", path.string(), "", std::string("cannot ") + what + ": " + std::strerror(problem));
+}
+
 }  // namespace
 
 AtomicFile::AtomicFile(const fs::path& path_) : path(behind_link(path_)) {
@@ -43,35 +58,36 @@ AtomicFile::~AtomicFile() {
 }
 
 void AtomicFile::write(std::string_view bytes) {
-    while (!bytes.empty()) {
-        const ssize_t n = ::write(descriptor, bytes.data(), bytes.size());
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) fail("write");
-        bytes.remove_prefix(size_t(n));
-    }
+    if (!write_all(descriptor, bytes)) fail("write");
 }
 
 void AtomicFile::commit() {
     if (::fsync(descriptor) != 0) fail("flush");
     if (::close(std::exchange(descriptor, -1)) != 0) fail("close");
+    const fs::path folder = path.parent_path();  // here: nothing may throw once the old file is gone
     if (::rename(temporary.c_str(), path.c_str()) != 0) fail("replace");
     is_committed = true;
     // So that the new name survives a power cut, too. Not every file system can do this for a folder.
-    const fs::path folder = path.parent_path();
     const int at = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (at < 0) return;
     ::fsync(at);
     ::close(at);
 }
 
-void AtomicFile::fail(const char* what) const {
-    throw DataError("IO", path.string(), "", std::string("cannot ") + what + ": " + std::strerror(errno));
-}
+void AtomicFile::fail(const char* what) const { fail_to(what, path, errno); }
 
 void write_file(const fs::path& path, std::string_view bytes) {
     AtomicFile file(path);
     file.write(bytes);
     file.commit();
+}
+
+void append_to_file(const fs::path& path, std::string_view bytes) {
+    const int descriptor = ::open(path.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0666);
+    if (descriptor < 0) fail_to("open", path, errno);
+    const int problem = write_all(descriptor, bytes) ? 0 : errno;
+    if (::close(descriptor) != 0 && problem == 0) fail_to("close", path, errno);
+    if (problem != 0) fail_to("write", path, problem);
 }
 
 }  // namespace koine

@@ -32,4 +32,8 @@ private:
 /// The bytes as one AtomicFile.
 void write_file(const std::filesystem::path& path, std::string_view bytes);
 
+/// Puts the bytes at the end of a file, which is made if there is none. Throws DataError(IO); a part of them may then
+/// be there.
+void append_to_file(const std::filesystem::path& path, std::string_view bytes);
+
 }  // namespace koine

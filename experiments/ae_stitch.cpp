@@ -20,7 +20,7 @@
 using namespace koine;
 
 struct Config : Flags {
-    int64_t n_models = 2, n_anchors;
+    int64_t n_models = 2, n_anchors = 0;
     std::string anchor_strategy = "per-class";
     bool anchor_grad = false;
 

@@ -146,13 +146,16 @@ void train(Sequential& model, const Job& job, const Codes& codes, const Config& 
         if (interrupted()) throw Interrupted(run.folder());
         model.train();
         ClassScores mean;
+        int64_t batch = 0;
         for (const auto rows : Batches(epoch_order(n_train, job.seed, epoch), config.batch_size)) {
+            batch++;
             const Indices labels = gather_rows(texts.train.labels, rows);
             adam.zero_grad();
             const Var logits = model(Var(gather_rows(codes.train, rows)));
             const Var loss = cross_entropy(logits, labels);
             if (!std::isfinite(loss.item()))
-                throw NonFiniteError(job.name + ": the loss is not finite in epoch " + std::to_string(epoch + 1));
+                throw NonFiniteError(job.name + ": the loss is not finite at epoch " + std::to_string(epoch + 1) +
+                                     ", batch " + std::to_string(batch));
             backward(loss);
             adam.step();
             const double share = double(rows.size()) / double(n_train);

@@ -23,7 +23,7 @@
 using namespace koine;
 
 struct Config : Flags {
-    int64_t n_models = 2, n_anchors, n_latent;
+    int64_t n_models = 2, n_anchors = 0, n_latent = 0;
     std::string anchor_strategy = "per-class";
     double beta = 1;
 

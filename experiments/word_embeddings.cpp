@@ -24,7 +24,7 @@
 using namespace koine;
 
 struct Config : WordFlags {
-    int64_t n_words, cluster_size = 40;
+    int64_t n_words = 0, cluster_size = 40;
     std::string words, projection = "pca";
     bool center = false;
 

@@ -114,8 +114,12 @@ void Pool::give(Device device, size_t bytes, void* p) noexcept {
 #endif
     const std::lock_guard lock(mutex);
     bytes_in_use -= int64_t(size);
-    bytes_free += int64_t(size);
-    bins[{device, size}].push_back(p);
+    try {
+        bins[{device, size}].push_back(p);
+        bytes_free += int64_t(size);
+    } catch (const std::bad_alloc&) {  // no room to remember it
+        release(device, p);
+    }
 }
 
 void Pool::trim() {

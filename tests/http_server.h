@@ -36,6 +36,7 @@ struct HttpAnswer {
     bool stalls = false;          ///< and then waits instead of hanging up
     int delay_ms = 0;             ///< before the body
     size_t n_at_once = SIZE_MAX;  ///< bytes every tenth of a second
+    bool states_size = true;      ///< says how long the body is
 };
 
 class HttpServer {
@@ -120,8 +121,8 @@ private:
             text += "Content-Range: bytes " + std::to_string(from) + "-" + std::to_string(size - 1) + "/" +
                     std::to_string(size) + "\r\n";
         }
-        send_text(client, (from > 0 ? "HTTP/1.1 206 Partial Content\r\n" : "HTTP/1.1 200 OK\r\n") + text +
-                              "Content-Length: " + std::to_string(size - from) + "\r\n\r\n");
+        if (a.states_size) text += "Content-Length: " + std::to_string(size - from) + "\r\n";
+        send_text(client, (from > 0 ? "HTTP/1.1 206 Partial Content\r\n" : "HTTP/1.1 200 OK\r\n") + text + "\r\n");
         if (request.is_head) return;
         std::this_thread::sleep_for(std::chrono::milliseconds(a.delay_ms));
         const size_t end = from + std::min(size - from, a.n_sent);

@@ -117,6 +117,11 @@ TEST_CASE("numbers and times are written as people read them", "[experiments]") 
     CHECK(duration(725) == "12:05");
     CHECK(duration(3723) == "1:02:03");
     CHECK(duration(std::numeric_limits<double>::infinity()) == "?");
+    CHECK(without_controls("a\033]0;x\007b\nc\xc2\x9b"
+                           "d\177\xc3\xa9\xc2") == "a\ufffd]0;x\ufffdb\nc\ufffdd\ufffd\xc3\xa9\xc2");
+    Table words("words", {"word"});
+    words.add({"\033[2J"}).note("\033[31m");
+    CHECK(words.text().find('\033') == std::string::npos);
     CHECK(escape_html("<a href=\"x\">&'") == "&lt;a href=&quot;x&quot;&gt;&amp;&#39;");
 }
 

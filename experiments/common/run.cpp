@@ -1,8 +1,12 @@
 #include "experiments/common/run.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <ctime>
 #include <nlohmann/json.hpp>
 #include <system_error>
@@ -37,14 +41,18 @@ std::vector<std::pair<std::string, std::string>> pairs_of(const OrderedJson& jso
     return pairs;
 }
 
+void refuse_run_in(const fs::path& folder) {
+    if (!fs::exists(folder / "config.json")) return;
+    throw UsageError("--out: " + folder.string() + " holds a run already; to go on with it: --resume " +
+                     folder.string());
+}
+
 // The folder of a new run: --out, or the first free name of this second below runs/NAME.
 fs::path make_folder(const Flags& flags) {
     std::error_code problem;
     fs::path folder = flags.out;
     if (!flags.out.empty()) {
-        if (fs::exists(folder / "config.json")) {
-            throw UsageError("--out: " + flags.out + " holds a run already; to go on with it: --resume " + flags.out);
-        }
+        refuse_run_in(folder);
         fs::create_directories(folder, problem);
     } else {
         const fs::path home = fs::path("runs") / flags.name;
@@ -100,27 +108,13 @@ void check_same(const OrderedJson& then, const OrderedJson& now, Flags& flags, c
 
 // Another compiler or BLAS kernel rounds differently: allowed, but not in silence.
 void note_other_environment(const fs::path& path, const OrderedJson& now) {
+    if (!fs::exists(path)) return;
     const OrderedJson then = OrderedJson::parse(read_text(path), nullptr, false);
     for (const auto& [key, value] : now.items()) {
         const bool is_harmless = key == "threads" || key == "omp_wait_policy";
         if (is_harmless || !then.is_object() || (then.contains(key) && then[key] == value)) continue;
         std::fprintf(stderr, "note: resumed with another %s: the last digits may differ\n", key.c_str());
     }
-}
-
-// The folder of this run, with its config.json and env.json in it.
-fs::path open_folder(Flags& flags, const OrderedJson& config, const OrderedJson& env) {
-    const bool is_resumed = !flags.resume.empty();
-    const fs::path folder = is_resumed ? find_folder(flags.resume) : make_folder(flags);
-    if (is_resumed) {
-        check_same(read_settings(folder), config, flags, folder);
-        note_other_environment(folder / "env.json", env);
-    } else {
-        write_file(folder / "config.json", dumped(config));
-    }
-    write_file(folder / "env.json", dumped(env));
-    link_latest(folder, flags.name);
-    return folder;
 }
 
 OrderedJson resolved_settings(Flags& flags, const RunInfo& info) {
@@ -131,14 +125,42 @@ OrderedJson resolved_settings(Flags& flags, const RunInfo& info) {
 
 }  // namespace
 
+FolderLock::FolderLock(const fs::path& folder)
+    : descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+    if (descriptor >= 0 && ::flock(descriptor, LOCK_EX | LOCK_NB) == 0) return;
+    if (descriptor >= 0 && errno == EWOULDBLOCK) {
+        ::close(descriptor);
+        throw UsageError(folder.string() +
+                         " is in use by another process; wait for it, or choose another folder by --out");
+    }
+    std::fprintf(stderr, "note: %s cannot be locked (%s): let no second process use it\n", folder.c_str(),
+                 std::strerror(errno));
+}
+
+FolderLock::~FolderLock() {
+    if (descriptor >= 0) ::close(descriptor);
+}
+
 Run::Run(Flags& flags, const RunInfo& info)
-    : where(open_folder(flags, resolved_settings(flags, info), environment(flags, info))),
+    : where(flags.resume.empty() ? make_folder(flags) : find_folder(flags.resume)),
+      lock(where),
       train_log(where / "train.csv"),
       resumed(!flags.resume.empty()),
       is_json(flags.json),
-      is_quiet(flags.quiet),
-      config(pairs_of(resolved_settings(flags, info))),
-      env(pairs_of(environment(flags, info))) {
+      is_quiet(flags.quiet) {
+    const OrderedJson settings_now = resolved_settings(flags, info), env_now = environment(flags, info);
+    if (resumed) {
+        check_same(read_settings(where), settings_now, flags, where);
+        note_other_environment(where / "env.json", env_now);
+    } else {
+        refuse_run_in(where);  // a process that was faster may have begun one
+    }
+    write_file(where / "env.json", dumped(env_now));
+    if (!resumed) write_file(where / "config.json", dumped(settings_now));  // the last: with it there is a run
+    config = pairs_of(settings_now);
+    env = pairs_of(env_now);
+    flags.resume = where.string();
+    link_latest(where, flags.name);
     if (!is_quiet) std::fputs(first_lines(flags, info).c_str(), stderr);
 }
 
@@ -156,7 +178,11 @@ void Run::finish(const OrderedJson& metrics, const std::vector<Table>& tables, R
             std::printf("%s%s", i == 0 ? "" : "\n", tables[i].text(has_colour(1)).c_str());
         }
     }
-    std::fflush(stdout);
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+        throw DataError(
+            "IO", "stdout", "",
+            std::string("cannot write: ") + std::strerror(errno) + "; the results are in " + where.string());
+    }
     if (is_quiet) return;
     std::fprintf(stderr, "report: %s\npeak memory: %s MB\n", (where / "report.html").c_str(),
                  fixed(peak_memory_mb(), 0).c_str());

@@ -19,10 +19,24 @@
 
 namespace koine {
 
+/// A folder that this process alone writes to, for as long as this lives; however the process ends, the folder is free
+/// again. Throws UsageError when another process holds it.
+class FolderLock {
+public:
+    explicit FolderLock(const std::filesystem::path& folder);
+    ~FolderLock();
+    FolderLock(const FolderLock&) = delete;
+    FolderLock& operator=(const FolderLock&) = delete;
+
+private:
+    int descriptor;
+};
+
 class Run {
 public:
-    /// Makes the folder, or with --resume opens one, points runs/NAME/latest to it and prints the first lines. Throws
-    /// UsageError when the folder cannot be made, holds a run already, or was begun with other settings.
+    /// Makes the folder, or with --resume opens one, points runs/NAME/latest to it and prints the first lines. From
+    /// then on flags.resume names the folder: what has been done can be gone on with. Throws UsageError when the folder
+    /// cannot be made, holds a run already, was begun with other settings, or is in use by another process.
     Run(Flags& flags, const RunInfo& info);
 
     const std::filesystem::path& folder() const { return where; }
@@ -49,6 +63,7 @@ private:
     using Pairs = std::vector<std::pair<std::string, std::string>>;
 
     std::filesystem::path where;
+    FolderLock lock;
     TrainLog train_log;
     bool resumed, is_json, is_quiet;
     Pairs config, env;

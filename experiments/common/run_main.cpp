@@ -8,7 +8,9 @@
 #include <new>
 #include <string>
 
+#include "autograd/var.h"
 #include "experiments/common/progress.h"
+#include "experiments/common/text.h"
 
 namespace koine {
 namespace {
@@ -25,13 +27,33 @@ void catch_signals() {
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, nullptr);
     sigaction(SIGTERM, &action, nullptr);
+    std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of write(), as on a full disk
 }
 
 int say(const Flags& flags, const std::string& kind, const std::string& what, int code) {
     const bool is_bold = has_colour();
     std::fprintf(stderr, "%s: %s%s%s%s\n", flags.name.c_str(), is_bold ? "\033[1;31m" : "", kind.c_str(),
-                 is_bold ? "\033[0m" : "", what.c_str());
+                 is_bold ? "\033[0m" : "", without_controls(what).c_str());
     return code;
+}
+
+// Repeats the steps since the last checkpoint, and looks at what every op returns: the sentence that names the first
+// one to fail. Training takes no look at that, which would double its time.
+std::string first_op(Flags& flags, const std::function<void()>& body, const std::string& before) {
+    if (anomaly_mode() || flags.resume.empty() || interrupted()) return "";
+    say(flags, "not finite:", " repeating the steps since the last checkpoint to find the op", 5);
+    anomaly_mode() = true;
+    flags.quiet = true;
+    try {
+        body();
+    } catch (const NonFiniteError& e) {
+        if (e.what() == before) return "\n  every op returned finite numbers: what came of them was too large";
+        return std::string("\n  the first op to fail: ") + e.what();
+    } catch (const std::exception& e) {
+        return std::string("\n  the first op to fail was not found: ") + e.what();
+    }
+    return "\n  repeated, the same steps were finite, and the run is complete: not every time the same? Test the "
+           "memory";
 }
 
 }  // namespace
@@ -60,7 +82,7 @@ int run_main(Flags& flags, int argc, const char* const* argv, const std::functio
     } catch (const DeviceError& e) {
         return error(e.what(), 4);
     } catch (const NonFiniteError& e) {
-        return error(e.what(), 5);
+        return error(e.what() + first_op(flags, body, e.what()), 5);
     } catch (const CheckError& e) {
         return error(e.what(), 5);
     } catch (const std::bad_alloc&) {

@@ -25,8 +25,10 @@ struct CheckError : Error {
 bool interrupted();
 
 /// A whole main(): reads the switches into `flags`, sets the number of threads, runs `body` and returns the exit code:
-/// 0 done, 1 failed, 2 usage, 3 data missing or corrupt, 4 device missing, 5 not finite or a failed check, 130
-/// interrupted. An error becomes one line on stderr, `NAME: error: what is wrong`.
+/// 0 done, 1 failed, 2 usage, 3 data missing or corrupt, or a file cannot be written, 4 device missing, 5 not finite or
+/// a failed check, 130 interrupted. An error becomes one line on stderr, `NAME: error: what is wrong`. After a
+/// NonFiniteError in a run folder `body` is called once more, in anomaly mode and as --resume would: it goes from the
+/// last checkpoint to the same error, and a second line names the op that was first.
 int run_main(Flags& flags, int argc, const char* const* argv, const std::function<void()>& body);
 
 }  // namespace koine

@@ -94,13 +94,13 @@ std::string Table::text(bool has_colour) const {
     std::vector<size_t> widths;
     for (size_t j = 0; j < columns.size(); ++j) {
         widths.push_back(width_of(columns[j]));
-        for (const auto& row : rows) widths[j] = std::max(widths[j], width_of(row[j].text));
+        for (const auto& row : rows) widths[j] = std::max(widths[j], width_of(without_controls(row[j].text)));
     }
     const auto line = [&](auto&& cell_of) {
         std::string all;
         for (size_t j = 0; j < columns.size(); ++j) {
             const Shown& cell = cell_of(j);
-            const std::string text = padded(cell.text, widths[j], is_numeric(j));
+            const std::string text = padded(without_controls(cell.text), widths[j], is_numeric(j));
             all += (j == 0 ? "" : "  ") + (has_colour && cell.shade >= 0 ? shaded(text, cell.shade) : text);
         }
         return all.substr(0, all.find_last_not_of(' ') + 1) + "\n";
@@ -108,7 +108,7 @@ std::string Table::text(bool has_colour) const {
     std::string all = title + "\n" + line([&](size_t j) { return Shown{columns[j], false, -1}; });
     all += line([&](size_t j) { return Shown{std::string(widths[j], '-'), false, -1}; });
     for (const auto& row : rows) all += line([&](size_t j) { return row[j]; });
-    for (const std::string& sentence : notes) all += sentence + "\n";
+    for (const std::string& sentence : notes) all += without_controls(sentence) + "\n";
     return all;
 }
 

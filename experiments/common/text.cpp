@@ -43,6 +43,22 @@ std::string duration(double seconds) {
     return std::to_string(s / 3600) + ":" + two(s / 60 % 60) + ":" + two(s % 60);
 }
 
+std::string without_controls(std::string_view text) {
+    std::string safe;
+    for (size_t i = 0; i < text.size(); i++) {
+        const auto c = static_cast<unsigned char>(text[i]);
+        const auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0;
+        const bool is_c1 = c == 0xc2 && next >= 0x80 && next < 0xa0;  // in UTF-8
+        if (is_c1 || (c < 0x20 && c != '\n') || c == 0x7f) {
+            safe += "\ufffd";
+            i += is_c1;
+        } else {
+            safe += text[i];
+        }
+    }
+    return safe;
+}
+
 std::string escape_html(std::string_view text) {
     std::string safe;
     for (const char c : text) {

@@ -35,6 +35,10 @@ std::vector<std::string> split_list(std::string_view list);
 /// "0:41", "12:05", "1:02:03"; whole seconds, rounded up so that it ends at 0:00 only when nothing is left.
 std::string duration(double seconds);
 
+/// The text with its control characters (C0 but for line feeds, DEL, C1) as U+FFFD: words and names from files must not
+/// steer a terminal.
+std::string without_controls(std::string_view text);
+
 /// The text with & < > " ' as entities: safe as HTML content and inside a quoted attribute.
 std::string escape_html(std::string_view text);
 

@@ -1,10 +1,7 @@
 #include "experiments/common/train_log.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <sstream>
+#include <string_view>
 #include <utility>
 
 #include "data/bytes.h"
@@ -14,10 +11,13 @@
 namespace koine {
 namespace {
 
-std::vector<std::string> fields_of(const std::string& line) {
+// Not by streams, which are silent when memory runs out.
+std::vector<std::string> fields_of(std::string_view line) {
     std::vector<std::string> fields;
-    std::istringstream stream(line);
-    for (std::string field; std::getline(stream, field, ',');) fields.push_back(field);
+    for (size_t begin = 0, end = 0; end != line.npos; begin = end + 1) {
+        end = line.find(',', begin);
+        fields.emplace_back(line.substr(begin, end - begin));
+    }
     return fields;
 }
 
@@ -27,19 +27,23 @@ TrainLog::TrainLog(std::filesystem::path path_) : path(std::move(path_)) {
     if (!std::filesystem::exists(path)) return;
     const std::string text = read_text(path);
     const std::string whole_lines = text.substr(0, text.find_last_of('\n') + 1);
-    if (whole_lines != text) write_file(path, whole_lines);
+    is_torn = whole_lines != text;
 
-    std::istringstream lines(whole_lines);
-    std::getline(lines, header);
-    int64_t n_lines = 1;
-    for (std::string line; std::getline(lines, line);) {
+    size_t n_fields = 0, n_lines = 0;
+    for (size_t begin = 0, end = 0; begin < whole_lines.size(); begin = end + 1) {
+        end = whole_lines.find('\n', begin);
+        std::string line = whole_lines.substr(begin, end - begin);
         const std::vector<std::string> fields = fields_of(line);
-        ++n_lines;
         int64_t epoch = 0;
-        if (fields.size() != fields_of(header).size() || fields.size() < 2 || !read_number(fields[1], epoch)) {
-            throw DataError("SYNTAX", path.string(), "line " + std::to_string(n_lines), "expected " + header);
+        if (n_lines++ == 0) {
+            header = std::move(line);
+            n_fields = fields.size();
+        } else if (fields.size() == n_fields && n_fields >= 2 && read_number(fields[1], epoch)) {
+            rows.push_back({fields[0], epoch, std::move(line)});
+        } else {
+            throw DataError("SYNTAX", path.string(), "line " + std::to_string(n_lines),
+                            "expected " + without_controls(header));
         }
-        rows.push_back({fields[0], epoch, line});
     }
 }
 
@@ -58,21 +62,22 @@ void TrainLog::add(const std::string& model, int64_t epoch, const Values& values
     std::string added = header.empty() ? names + "\n" : "";
     header = names;
     rows.push_back({model, epoch, line});
-    if (n_left > 0) {
+    const bool is_torn_before = std::exchange(is_torn, true);  // until all of it is there
+    if (n_left > 0 || is_torn_before) {
         std::string all = header + "\n";
         for (const Row& row : rows) all += row.line + "\n";
-        return write_file(path, all);
+        write_file(path, all);
+    } else {
+        append_to_file(path, added + line + "\n");
     }
-    std::ofstream file(path, std::ios::app | std::ios::binary);
-    file << added << line << "\n" << std::flush;
-    if (!file) throw DataError("IO", path.string(), "", std::string("cannot write: ") + std::strerror(errno));
+    is_torn = false;
 }
 
 std::vector<Series> TrainLog::curves(const std::string& column) const {
     const std::vector<std::string> names = fields_of(header);
     const auto place = std::find(names.begin(), names.end(), column) - names.begin();
     if (static_cast<size_t>(place) == names.size()) {
-        throw ValueError("train.csv has no column " + column + "; it has " + header);
+        throw ValueError("train.csv has no column " + column + "; it has " + without_controls(header));
     }
     std::vector<Series> series;
     for (const Row& row : rows) {

@@ -36,6 +36,7 @@ private:
     std::filesystem::path path;
     std::string header;  // empty before the first row
     std::vector<Row> rows;
+    bool is_torn = false;  // the file may not be what `rows` says
 };
 
 }  // namespace koine

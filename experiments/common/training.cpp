@@ -53,7 +53,7 @@ void Training::measure_all() {
                 throw NonFiniteError(
                     name + ": " + measured[i] + " is " + (std::isnan(value) ? "nan" : "infinite") + " at epoch " +
                     std::to_string(epoch + 1) + ", batch " + std::to_string(b.number + 1) +
-                    "; the last good checkpoint is kept. KOINE_ANOMALY=1 names the first op that fails");
+                    "; the last good checkpoint is kept");
             }
             sums.data()[i] += real(value * double(b.n));
         }
