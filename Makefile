@@ -5,7 +5,7 @@
 #   CUDA_ARCH="75 90"    the GPUs that CUDA=1 compiles for (native: the one of this machine)
 #   ARCH=native          -march= for g++              (x86-64-v3: a binary that runs under valgrind)
 #   REAL=float           float | double               (double is the precision of the gradient checks)
-#   SAN=0|1              AddressSanitizer and UndefinedBehaviorSanitizer
+#   SAN=0|1|thread       1: AddressSanitizer and UndefinedBehaviorSanitizer; thread: ThreadSanitizer, with CXX=clang++
 # Each combination keeps its objects in a folder of its own below build/, so that switching never mixes them.
 
 VERSION := 0.1.0
@@ -26,7 +26,7 @@ ifeq ($(CUDA):$(NVCC),1:)
 endif
 
 # Files without kernels are the same with and without a GPU, and are compiled once, by g++, in HOST.
-HOST  := build/$(REAL)-$(ARCH)$(if $(filter 1,$(SAN)),-san)
+HOST  := build/$(REAL)-$(ARCH)$(if $(filter 1,$(SAN)),-san)$(if $(filter thread,$(SAN)),-tsan)
 BUILD := $(HOST)$(if $(filter 1,$(CUDA)),-cuda)$(if $(filter fake,$(CUDA)),-fake)
 # The float build leaves its programs where the README says; every other build keeps them in its own folder.
 bin_of = $(if $(filter build/float-native build/float-native-cuda,$(1)),experiments,$(1)/experiments)
@@ -62,6 +62,9 @@ OPT      := -O3 -march=$(ARCH) -fno-math-errno -fno-trapping-math
 ifeq ($(SAN),1)
   OPT := -O1 -g1 -march=$(ARCH) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
          -Wno-maybe-uninitialized
+else ifeq ($(SAN),thread)
+  OPT := -O1 -gline-tables-only -march=$(ARCH) -fsanitize=thread -fno-omit-frame-pointer
+  WARN += -Wno-pass-failed -Wno-bitwise-instead-of-logical
 endif
 HOSTFLAGS  = $(OPT) -fopenmp $(WARN)
 DEPFLAGS   = -MMD -MP -MF $(@:.o=.d)
@@ -133,7 +136,7 @@ $(BUILD)/koine_bench: $(call objects,$(BENCH_SRC)) $(BUILD)/libkoine.a
 
 # Tests take longer to compile than to run: hardly optimised, and not at all under the sanitizers, but for the slow twins of
 # convolutions. Benchmarks are not tests.
-$(HOST)/tests/%.o: OPT := $(if $(filter 1,$(SAN)),$(subst -O1,-O0,$(OPT)),$(subst -O3,-O1,$(OPT)))
+$(HOST)/tests/%.o: OPT := $(if $(filter 0,$(SAN)),$(subst -O3,-O1,$(OPT)),$(subst -O1,-O0,$(OPT)))
 $(HOST)/tests/bench/%.o $(HOST)/tests/test_conv.o: OPT := $(OPT)
 
 $(HOST)/%.o: %.cpp $(HOST)/checked
@@ -158,7 +161,7 @@ $(HOST)/checked:
 	@touch $@
 
 deps:
-	@sh .ci/doctor.sh --install
+	@FUZZ=$(FUZZ) sh .ci/doctor.sh --install
 
 doctor:
 	@sh .ci/doctor.sh
@@ -180,6 +183,20 @@ test: $(BUILD)/koine_tests
 gradcheck:
 	+@$(SUBMAKE) REAL=double CUDA=0 SAN=0 $(DOUBLE)/koine_tests
 	@$(PASSIVE) KOINE_GRADCHECK_REPORT=1 $(DOUBLE)/koine_tests "[gradcheck]"
+
+# The table of the catalogue of bad inputs in tests/README.md is what its tests have verified; the check makes it anew and
+# wants the same. On the CPU and in float, without data: what everybody has.
+CATALOGUE := $(PASSIVE) KOINE_DATA= build/float-$(ARCH)/koine_tests --use-colour no
+.PHONY: catalogue catalogue-check
+catalogue:
+	+@$(SUBMAKE) REAL=float CUDA=0 SAN=0 build/float-$(ARCH)/koine_tests
+	@KOINE_CATALOGUE=tests/README.md $(CATALOGUE)
+
+catalogue-check:
+	+@$(SUBMAKE) REAL=float CUDA=0 SAN=0 build/float-$(ARCH)/koine_tests
+	@cp tests/README.md build/catalogue.md
+	@KOINE_CATALOGUE=build/catalogue.md $(CATALOGUE)
+	@diff tests/README.md build/catalogue.md || { echo "tests/README.md is not what its tests say: make catalogue"; exit 1; }
 
 sanitize:
 	+@$(SUBMAKE) CUDA=0 SAN=1 build/float-$(ARCH)-san/koine_tests
@@ -236,42 +253,182 @@ fake-cuda:
 	+@$(SUBMAKE) CUDA=fake SAN=0 all $(FAKE)/koine_tests
 	@$(PASSIVE) KOINE_PROGRAMS=$(CURDIR)/$(FAKE)/experiments $(FAKE)/koine_tests --use-colour no "[cuda]"
 
+# Every format against every damage, loaders and writers on a system that fails (tests/hostile). Its malloc and its
+# read() stand in front of the C library's, so it is a program of its own.
+HOSTILE_SRC := $(wildcard tests/hostile/*.cpp)
+HOSTILE     := build/float-$(ARCH)/koine_hostile
+.PHONY: hostile
+hostile:
+	+@$(SUBMAKE) CUDA=0 SAN=0 REAL=float $(HOSTILE)
+	@$(PASSIVE) TMPDIR=$$(test -w /dev/shm && echo /dev/shm || echo /tmp) $(HOSTILE) --use-colour no
+
+$(BUILD)/koine_hostile: $(call objects,$(HOSTILE_SRC) tests/main.cpp) $(BUILD)/libcommon.a $(BUILD)/libkoine.a
+	@echo "  link     $@"
+	@$(LINK) -o $@ $^ $(CATCH_LIBS) $(LIBS) -ldl
+
+# ---- analysis ------------------------------------------------------------------------------------------------------
+# What other programs find in the sources and in the tests. None of them is needed for anything else.
+# has: $(call has,PROGRAM TARGET PACKAGES)
+has = command -v $(1) > /dev/null || { echo "make $(2) needs $(1) (Debian, Ubuntu: apt install $(3))"; exit 1; }
+
+# Lines and branches of data/ and nn/ that the tests reach, the programs not counted. Those files are compiled anew,
+# with counters (nn/, which trains, a little optimised); all others are the normal build's. The gate is for what reads untrusted files; a branch that only an
+# exception takes is no branch. No real data, and none of the tests that need optimised code: they would take minutes.
+# Nor do limits of time and memory hold there, so failures are make test's business, but the tests must reach their end.
+COVERAGE     := build/coverage
+COVERED_SRC  := $(wildcard data/*.cpp nn/*.cpp)
+COVERED_OBJ  := $(COVERED_SRC:%.cpp=$(COVERAGE)/%.o)
+COVERED_WITH := ~[programs]~[conv]~[gemm]~[ops]~[emulated]~[fetch]~[real]~\"the four attacks*\"~\"S12*\",\"hub: a model that is nowhere*\"
+GCOVR        := gcovr --root . --object-directory $(COVERAGE) --exclude-throw-branches --exclude-unreachable-branches
+GATE         := --filter data/ --filter nn/checkpoint
+
+.PHONY: coverage
+coverage:
+	@$(call has,gcovr,coverage,gcovr)
+	+@$(SUBMAKE) CUDA=0 SAN=0 REAL=float $(COVERAGE)/koine_tests
+	@find $(COVERAGE) -name '*.gcda' -delete
+	@env -u KOINE_DATA $(PASSIVE) $(COVERAGE)/koine_tests --use-colour no "$(COVERED_WITH)" > $(COVERAGE)/tests.log 2>&1; \
+	  tail -n 1 $(COVERAGE)/tests.log | grep ' passed, ' || { tail -n 40 $(COVERAGE)/tests.log; exit 1; }
+	@$(GCOVR) --filter nn/ $(COVERAGE)
+	@$(GCOVR) $(GATE) $(COVERAGE)
+	@$(GCOVR) $(GATE) --branches --fail-under-line 95 --fail-under-branch 85 $(COVERAGE)
+
+# Its own objects first: of an inline function that several have, the linker takes the first.
+$(COVERAGE)/koine_tests: $(COVERED_OBJ) $(call objects,$(TEST_SRC) $(filter-out $(COVERED_SRC),$(LIB_SRC)) $(COMMON_SRC)) | $(PROGRAMS)
+	@echo "  link     $@"
+	@$(LINK) --coverage -o $@ $^ $(CATCH_LIBS) $(LIBS)
+
+$(COVERAGE)/%.o: %.cpp $(HOST)/checked
+	@mkdir -p $(@D)
+	@echo "  counters $<"
+	@$(COMPILE) $(if $(filter data/% nn/checkpoint.cpp,$<),-O0,-O1) --coverage -fprofile-update=atomic $(DEPFLAGS) -c $< -o $@
+
+-include $(shell find $(COVERAGE) -name '*.d' 2>/dev/null)
+
+# ThreadSanitizer, on the tests that run threads (tag [threads]). g++'s OpenMP makes it see races where there are none;
+# clang's has Archer, which tells it what a parallel loop is. OpenBLAS is not instrumented.
+TSAN_TESTS := tests/main.cpp tests/catalogue.cpp $(shell grep -l '\[threads\]' tests/*.cpp)
+TSAN_ENV   := OMP_NUM_THREADS=4 TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=0:exitcode=66
+.PHONY: tsan
+tsan:
+	@$(call has,clang++,tsan,clang libomp-dev)
+	+@$(SUBMAKE) CUDA=0 SAN=thread REAL=float CXX=clang++ tsan-run
+
+ifeq ($(SAN),thread)
+.PHONY: tsan-run
+tsan-run: $(BUILD)/koine_threads $(BIN)/text_classification
+	@archer=$$(ls $$(dirname $$(readlink -f $$(command -v $(CXX))))/../lib/libarcher.so) || exit 1; \
+	  env $(PASSIVE) $(TSAN_ENV) OMP_TOOL_LIBRARIES=$$archer $(BUILD)/koine_threads --use-colour no "[threads]"
+
+$(BUILD)/koine_threads: $(call objects,$(TSAN_TESTS)) $(BUILD)/libcommon.a $(BUILD)/libkoine.a
+	@echo "  link     $@"
+	@$(LINK) -o $@ $^ $(CATCH_LIBS) $(LIBS)
+endif
+
+# Memcheck, on the loaders and a few training steps; a quarter of an hour, so not part of CI. Valgrind does not know AVX-512.
+# Limits of time and memory do not hold under it: failures of tests are make test's business, errors of memory are ours.
+VALGRIND_ARCH  := x86-64-v3
+VALGRIND_BUILD := build/float-$(VALGRIND_ARCH)
+VALGRIND_TESTS := $(patsubst %,tests/test_%.cpp,bytes gzip idx tar cifar csv json safetensors weights zip torch_pickle \
+                    word_vectors fasttext tokenizer tokenizer_json sentencepiece_model protobuf checkpoint training) \
+                  tests/main.cpp tests/catalogue.cpp
+VALGRIND       := valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
+                  --suppressions=.ci/valgrind.supp
+VALGRIND_WITH  ?= ~[real]~[programs]~\"the four attacks*\"~\"S12*\"~\"X1:*\"~\"training gives*\"
+.PHONY: valgrind
+valgrind:
+	@$(call has,valgrind,valgrind,valgrind)
+	+@$(SUBMAKE) CUDA=0 SAN=0 REAL=float ARCH=$(VALGRIND_ARCH) $(VALGRIND_BUILD)/koine_valgrind
+	@OMP_NUM_THREADS=1 OPENBLAS_CORETYPE=Haswell $(VALGRIND) $(VALGRIND_BUILD)/koine_valgrind --use-colour no \
+	  "$(VALGRIND_WITH)" > $(VALGRIND_BUILD)/valgrind.log 2>&1; status=$$?; tail -n 1 $(VALGRIND_BUILD)/valgrind.log; \
+	  grep -q ' passed, ' $(VALGRIND_BUILD)/valgrind.log && test $$status -ne 99 || \
+	  { grep '^==' $(VALGRIND_BUILD)/valgrind.log | head -n 60; exit 1; }
+
+$(VALGRIND_BUILD)/koine_valgrind: $(call objects,$(VALGRIND_TESTS)) $(BUILD)/libcommon.a $(BUILD)/libkoine.a
+	@echo "  link     $@"
+	@$(LINK) -o $@ $^ $(CATCH_LIBS) $(LIBS)
+
+# clang-tidy (what is on, and what is off and why: .clang-tidy), for some files with FILES="data/zip.cpp"; cppcheck.
+CHECKED_SRC := $(LIB_SRC) $(COMMON_SRC) $(wildcard experiments/*.cpp)
+FILES       := $(CHECKED_SRC)
+.PHONY: tidy cppcheck
+tidy:
+	@$(call has,clang-tidy,tidy,clang-tidy libomp-dev)
+	@printf '%s\n' $(FILES) | xargs -P $$(nproc) -I {} clang-tidy --quiet {} -- -std=c++20 -fopenmp $(CPPFLAGS)
+
+cppcheck:
+	@$(call has,cppcheck,cppcheck,cppcheck)
+	@mkdir -p build/cppcheck
+	@cppcheck --std=c++20 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 --quiet \
+	  --suppressions-list=.ci/cppcheck.txt --cppcheck-build-dir=build/cppcheck -j $$(nproc) -I. -DREAL=float $(CHECKED_SRC)
+
 # ---- fuzzing -------------------------------------------------------------------------------------------------------
-# The readers of untrusted files, on damaged ones. libFuzzer is part of clang, which nothing else here needs.
+# The readers of untrusted files, on damaged ones. libFuzzer is part of clang, which nothing else here needs: it compiles
+# readers and targets; what they call beside that is the library that g++ has made.
 SECONDS      := 60
 FUZZ_CXX     := clang++
-FUZZ_FLAGS   := -std=c++20 -O1 -g -fopenmp -fno-sanitize-recover=all -Wno-pass-failed
-# Without word_pair.cpp, which reads nothing itself and would need LAPACK.
-FUZZ_SRC     := $(filter-out data/word_pair.cpp,$(wildcard data/*.cpp)) tensor/tensor.cpp tensor/storage.cpp tensor/emulated_team.cpp
-FUZZ_OBJ     := $(FUZZ_SRC:%.cpp=build/fuzz/%.o)
-FUZZ_TARGETS := $(patsubst tests/fuzz/%.cpp,build/fuzz/%,$(wildcard tests/fuzz/*.cpp))
-FUZZ_LIMITS  := -max_len=65536 -rss_limit_mb=1024 -timeout=5
+FUZZ_LIB     := build/float-$(ARCH)
+FUZZ_CHECKS  := address,undefined,float-cast-overflow,integer -fsanitize-ignorelist=tests/fuzz/ignore.txt
+FUZZ_FLAGS   := -std=c++20 -O1 -gline-tables-only -fopenmp -fno-sanitize-recover=all -I. -DREAL=float \
+                -DKOINE_VERSION='"$(VERSION)"' -DKOINE_SOURCE_DIR='"$(CURDIR)"'
+# Of data/, without what reads nothing; of the others, what does.
+FUZZ_SRC     := $(filter-out $(addprefix data/,augment.cpp batches.cpp prefetch.cpp synthetic.cpp synthetic_texts.cpp \
+                  word_pair.cpp),$(wildcard data/*.cpp)) \
+                $(addprefix nn/,autoencoder.cpp checkpoint.cpp module.cpp names.cpp pretrained.cpp pretrained_config.cpp) \
+                $(addprefix experiments/common/,flags.cpp image_data.cpp run.cpp text.cpp train_log.cpp)
+FUZZ_NAMES   := $(patsubst tests/fuzz/%.cpp,%,$(wildcard tests/fuzz/*.cpp))
+FUZZ_TARGETS := $(FUZZ_NAMES:%=build/fuzz/%)
+FUZZ_TOOL    := python3 tests/fuzz/fuzz.py
 
-.PHONY: fuzz fuzz-checked
-fuzz: $(FUZZ_TARGETS)
-	@python3 tests/fuzz/make_seeds.py build/fuzz/seeds
-	@for t in $(^F); do \
-	  echo "  fuzz     $$t, $(SECONDS) s"; \
-	  mkdir -p build/fuzz/corpus/$$t; \
-	  OMP_NUM_THREADS=1 build/fuzz/$$t $(FUZZ_LIMITS) -max_total_time=$(SECONDS) -artifact_prefix=build/fuzz/$$t- \
-	    build/fuzz/corpus/$$t build/fuzz/seeds/$$t > build/fuzz/$$t.log 2>&1 || { tail -n 60 build/fuzz/$$t.log; exit 1; }; \
-	  grep DONE build/fuzz/$$t.log; \
-	done
+# Each of these is a job of its own for every target, as many at once as make has jobs; the last line is the table, and
+# what fails on a finding.
+FUZZ_RUNS    := $(FUZZ_NAMES:%=fuzz-%) $(FUZZ_NAMES:%=fuzz-replay-%) $(FUZZ_NAMES:%=fuzz-corpus-%)
+.PHONY: fuzz fuzz-replay fuzz-corpus fuzz-seeds fuzz-samples fuzz-library fuzz-checked $(FUZZ_RUNS)
+fuzz: $(FUZZ_NAMES:%=fuzz-%)
+	@$(FUZZ_TOOL) table $(FUZZ_NAMES)
+fuzz-replay: $(FUZZ_NAMES:%=fuzz-replay-%)
+	@$(FUZZ_TOOL) table $(FUZZ_NAMES)
+fuzz-corpus: $(FUZZ_NAMES:%=fuzz-corpus-%)
 
-$(FUZZ_TARGETS): build/fuzz/%: build/fuzz/tests/fuzz/%.o $(FUZZ_OBJ)
+$(FUZZ_NAMES:%=fuzz-%): fuzz-%: build/fuzz/% fuzz-seeds
+	@echo "  fuzz     $*, $(SECONDS) s"
+	@$(FUZZ_TOOL) fuzz $* $(SECONDS)
+$(FUZZ_NAMES:%=fuzz-replay-%): fuzz-replay-%: build/fuzz/% fuzz-seeds
+	@echo "  replay   $*"
+	@$(FUZZ_TOOL) replay $*
+$(FUZZ_NAMES:%=fuzz-corpus-%): fuzz-corpus-%: build/fuzz/% fuzz-seeds fuzz-samples
+	@echo "  corpus   $*"
+	@$(FUZZ_TOOL) corpus $*
+
+fuzz-seeds:
+	@$(FUZZ_TOOL) seeds $(FUZZ_NAMES)
+
+fuzz-samples:
+	+@$(SUBMAKE) REAL=float CUDA=0 SAN=0 $(FUZZ_LIB)/koine_tests
+	@$(FUZZ_TOOL) samples $(FUZZ_LIB)/koine_tests
+
+$(FUZZ_TARGETS): build/fuzz/%: build/fuzz/tests/fuzz/%.o build/fuzz/libreaders.a | fuzz-library
 	@echo "  link     $@"
-	@$(FUZZ_CXX) -fopenmp -fsanitize=fuzzer,address,undefined -o $@ $^ -lutf8proc -lz
+	@$(FUZZ_CXX) -fopenmp -fsanitize=fuzzer,$(FUZZ_CHECKS) -o $@ $< -Wl,--start-group build/fuzz/libreaders.a \
+	  $(FUZZ_LIB)/libcommon.a $(FUZZ_LIB)/libkoine.a -Wl,--end-group -Wl,--as-needed $(LIBS)
 
-build/fuzz/%.o: %.cpp | fuzz-checked
+build/fuzz/libreaders.a: $(FUZZ_SRC:%.cpp=build/fuzz/%.o)
+	@rm -f $@
+	@ar rcs $@ $^
+
+build/fuzz/%.o: %.cpp tests/fuzz/ignore.txt | fuzz-checked
 	@mkdir -p $(@D)
-	@echo "  compile  $<"
-	@$(FUZZ_CXX) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link,address,undefined -I. -DREAL=float $(DEPFLAGS) -c $< -o $@
+	@echo "  clang    $<"
+	@$(FUZZ_CXX) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link,$(FUZZ_CHECKS) $(DEPFLAGS) -c $< -o $@
 
 -include $(shell find build/fuzz -name '*.d' 2>/dev/null)
 
+fuzz-library:
+	+@$(SUBMAKE) REAL=float CUDA=0 SAN=0 $(FUZZ_LIB)/libkoine.a $(FUZZ_LIB)/libcommon.a
+
 fuzz-checked:
 	@echo '#include <omp.h>' | $(FUZZ_CXX) -fopenmp -fsyntax-only -x c++ - 2>/dev/null || \
-	  { echo "make fuzz needs clang++ with libFuzzer and OpenMP (Debian, Ubuntu: apt install clang libomp-dev)"; exit 1; }
+	  { echo "make fuzz needs clang++ with libFuzzer and OpenMP: make deps FUZZ=1 installs them"; exit 1; }
 
 clean:
 	rm -rf build $(PROGRAMS)
@@ -284,13 +441,19 @@ help:
 	@echo "make               libkoine.a and the programs below experiments/"
 	@echo "make test          all tests, in float64 and in float"
 	@echo "make gradcheck     the gradient checks alone, one line per op"
+	@echo "make catalogue     the table of bad inputs in tests/README.md, from what its tests verify (catalogue-check: the same?)"
 	@echo "make check         test, sanitize and smoke"
 	@echo "make sanitize      all tests under AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make smoke         every experiment once on generated data"
 	@echo "make bench         times of ops and training steps, beside PyTorch where PYTHON=... has it"
-	@echo "make fuzz          damaged files for the readers, SECONDS=60 for each target (needs clang)"
+	@echo "make fuzz          damaged files for the readers, SECONDS=60 for each target (needs clang); fuzz-replay: known ones"
+	@echo "make coverage      lines and branches of data/ that the tests reach (needs gcovr)"
+	@echo "make tsan          the tests that run threads, under ThreadSanitizer (needs clang)"
+	@echo "make tidy          clang-tidy, for some files with FILES=\"data/zip.cpp\"; make cppcheck: cppcheck"
+	@echo "make valgrind      the loaders and training steps under valgrind: a quarter of an hour"
 	@echo "make cuda-compile  every kernel through nvcc (no GPU needed)"
 	@echo "make fake-cuda     the GPU path on a GPU made of host memory: its tests, and every experiment"
+	@echo "make hostile       every format against every damage, on a system that fails"
 	@echo "make doctor        what is installed, what is missing, what will be slow"
 	@echo "make clean         remove everything that was built"
 	@echo "Options: CUDA=$(CUDA) ARCH=$(ARCH) REAL=$(REAL) SAN=$(SAN); this build goes to $(BUILD)"

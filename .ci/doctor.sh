@@ -20,6 +20,7 @@ have_header() {  # NAME...: one of these headers in a usual place
     return 1
 }
 have_program() { command -v "$1" >/dev/null 2>&1; }
+have_libomp() { echo '#include <omp.h>' | clang++ -fopenmp -fsyntax-only -x c++ - >/dev/null 2>&1; }
 # Not any cblas.h: netlib's has neither OpenBLAS's types nor its threads. Debian has a folder for each flavour.
 have_openblas() {
     if [ $manager = apt ]; then have_header openblas-openmp/openblas_config.h; else have_header openblas/openblas_config.h openblas_config.h; fi
@@ -59,6 +60,10 @@ need required json      "nlohmann-json: configs and metrics"   nlohmann-json3-de
 need required Catch2    "the tests"                            catch2                catch2-devel    catch2         have_header catch2/catch.hpp catch2/catch_all.hpp
 need optional curl      "fetching data sets"                   curl                  curl            curl           have_program curl
 need optional gnuplot   "charts; without it runs have none"    gnuplot-nox           gnuplot-minimal gnuplot        have_program gnuplot
+if [ -n "${FUZZ:-}" ]; then  # make deps FUZZ=1
+    need optional clang++ "make fuzz, with libFuzzer"          clang                 clang           llvm           have_program clang++
+    need optional libomp  "make fuzz, OpenMP for clang"        libomp-dev            libomp-devel    libomp         have_libomp
+fi
 
 if [ "$mode" = --install ]; then
     [ -n "$missing" ] || { echo "nothing to install"; exit 0; }

@@ -97,11 +97,11 @@ struct CrossEntropyRow {
         const real m = t.max(cols, [=](int64_t i) { return in[i]; });
         t.each(cols, [=](int64_t i) { prob[i] = math::exp(in[i] - m); });
         const real s = t.sum(cols, [=](int64_t i) { return prob[i]; });
-        const real log_sum = m + math::log(s);
+        const real log_sum = math::log(s);  // the maximum is taken away first: m + log_sum would round its digits away
         t.each(cols, [=](int64_t i) { prob[i] /= s; });
         const real mean_log =
-            smoothing == 0 ? real(0) : t.sum(cols, [=](int64_t i) { return in[i] - log_sum; }) / real(cols);
-        const real value = -(1 - smoothing) * (in[target[row]] - log_sum) - smoothing * mean_log;
+            smoothing == 0 ? real(0) : t.sum(cols, [=](int64_t i) { return (in[i] - m) - log_sum; }) / real(cols);
+        const real value = -(1 - smoothing) * ((in[target[row]] - m) - log_sum) - smoothing * mean_log;
         real* out = loss + row;
         t.once([=] { *out = value; });
     }

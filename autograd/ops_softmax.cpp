@@ -19,8 +19,10 @@ struct LogSoftmaxRow {
         real* out = y + row * cols;
         const real shift = softmax_shift(t, in, cols);
         const real s = t.sum(cols, [=](int64_t i) { return math::exp(in[i] - shift); });
-        const real log_sum = shift + math::log(s > 0 ? s : real(1));  // s = 0 only when all are -infinity: they stay so
-        t.each(cols, [=](int64_t i) { out[i] = in[i] - log_sum; });
+        // s = 0 only when all are -infinity: they stay so. The shift is taken away first: shift + log_sum of large
+        // numbers would round away the digits of log_sum.
+        const real log_sum = math::log(s == 0 ? real(1) : s);
+        t.each(cols, [=](int64_t i) { out[i] = (in[i] - shift) - log_sum; });
     }
 };
 // dx = dy - softmax(x) sum(dy), softmax(x) = e^y.

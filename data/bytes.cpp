@@ -89,19 +89,16 @@ InputFile::InputFile(const std::string& path_) : path(path_) {
     descriptor = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (descriptor < 0) throw DataError("IO", path, "", std::string("cannot be opened: ") + std::strerror(errno));
     struct stat info {};
-    std::string problem;
-    if (fstat(descriptor, &info) != 0) {
-        problem = std::string("cannot be examined: ") + std::strerror(errno);
-    } else if (S_ISDIR(info.st_mode)) {
-        problem = "is a directory, expected a file";
-    } else if (!S_ISREG(info.st_mode)) {
-        problem = "is a pipe, socket or device, expected a regular file";
+    const int problem = fstat(descriptor, &info) != 0 ? errno : 0;
+    if (problem == 0 && S_ISREG(info.st_mode)) {
+        n_bytes = uint64_t(info.st_size);
+        return;
     }
-    if (!problem.empty()) {
-        close(descriptor);  // no destructor runs for an object whose constructor threw
-        throw DataError("IO", path, "", problem);
-    }
-    n_bytes = uint64_t(info.st_size);
+    close(descriptor);  // no destructor runs for an object whose constructor threw; before anything allocates
+    if (problem != 0) throw DataError("IO", path, "", std::string("cannot be examined: ") + std::strerror(problem));
+    throw DataError("IO", path, "",
+                    S_ISDIR(info.st_mode) ? "is a directory, expected a file"
+                                          : "is a pipe, socket or device, expected a regular file");
 }
 
 InputFile::~InputFile() { close(descriptor); }

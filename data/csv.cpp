@@ -5,6 +5,7 @@
 #include <charconv>
 #include <unordered_set>
 
+#include "data/text_hash.h"
 #include "data/utf8.h"
 
 namespace koine {
@@ -12,17 +13,27 @@ namespace {
 
 constexpr int kEnd = -1;
 
+// Text of the file for a message: 40 bytes, and not a part of a code point. Control characters, which a terminal would
+// obey, are written out.
+std::string shortened(std::string_view text) {
+    const bool is_long = text.size() > 40;
+    if (is_long) text = text.substr(0, utf8_valid_prefix(text.substr(0, 40)));
+    std::string s;
+    for (const char c : text) {
+        if (uint8_t(c) >= 0x20 && c != 0x7f) {
+            s += c;
+        } else {
+            s.append("\\x").append(1, "01234567"[uint8_t(c) / 16]).append(1, "0123456789abcdef"[uint8_t(c) % 16]);
+        }
+    }
+    return is_long ? s + "..." : s;
+}
+
 std::string quoted_list(std::span<const std::string> names) {
     constexpr size_t kShown = 20;
     std::string s;
-    for (size_t i = 0; i < std::min(names.size(), kShown); i++) s += (i ? ", '" : "'") + names[i] + "'";
+    for (size_t i = 0; i < std::min(names.size(), kShown); i++) s += (i ? ", '" : "'") + shortened(names[i]) + "'";
     return names.size() > kShown ? s + ", and " + std::to_string(names.size() - kShown) + " more" : s;
-}
-
-std::string shortened(std::string_view text) {
-    // 40 bytes, and not a part of a code point.
-    return text.size() <= 40 ? std::string(text)
-                             : std::string(text.substr(0, utf8_valid_prefix(text.substr(0, 40)))) + "...";
 }
 
 }  // namespace
@@ -109,10 +120,11 @@ void CsvReader::read_quoted(std::string& field) {
 
 void CsvReader::append(std::string& field, int byte) {
     if (byte == 0) fail("SYNTAX", "a NUL byte; is the file UTF-16, or not text at all?");
-    if (field.size() >= options.max_field_bytes) {
+    const bool is_two_bytes = options.is_latin1 && byte >= 0x80;  // U+0080 to U+00FF
+    if (field.size() + is_two_bytes >= options.max_field_bytes) {
         fail("LIMIT", "a field longer than " + std::to_string(options.max_field_bytes) + " bytes");
     }
-    if (options.is_latin1 && byte >= 0x80) {  // U+0080 to U+00FF: two bytes
+    if (is_two_bytes) {
         field.push_back(char(0xc0 | byte >> 6));
         byte = 0x80 | (byte & 0x3f);
     }
@@ -155,9 +167,9 @@ int64_t CsvTable::integer(int64_t row, int column, int64_t low, int64_t high) co
 }
 
 void CsvTable::fail(int64_t row, int column, const std::string& expected) const {
-    throw DataError(
-        "VALUE", file_name, "line " + std::to_string(line(row)),
-        "column '" + names[size_t(column)] + "' is '" + shortened(cell(row, column)) + "', expected " + expected);
+    throw DataError("VALUE", file_name, "line " + std::to_string(line(row)),
+                    "column '" + shortened(names[size_t(column)]) + "' is '" + shortened(cell(row, column)) +
+                        "', expected " + expected);
 }
 
 void CsvTable::append_row(const CsvReader& reader, const std::vector<std::string>& fields) {
@@ -181,7 +193,7 @@ CsvTable read_csv(GzipReader& in, const CsvOptions& options) {
     if (!reader.next(fields)) throw DataError("MISSING", in.file(), "", "the file is empty, expected a table");
     if (options.has_header) {
         table.names = fields;
-        std::unordered_set<std::string_view> seen;
+        std::unordered_set<std::string_view, TextHash> seen;
         for (const std::string& name : table.names) {
             if (!seen.insert(name).second) reader.fail("DUP", "two columns are named '" + shortened(name) + "'");
         }

@@ -163,7 +163,7 @@ ImageSet load_mnist_subset(const std::string& path, const DataOptions& options) 
 
 ImageSplit make_split(const LabelledImages& from, std::vector<int32_t> ids) {
     const auto& dims = from.images.dims;  // [N, H, W] or [N, C, H, W]
-    const int64_t channels = dims.size() == 4 ? dims[1] : 1, height = dims.end()[-2], width = dims.end()[-1];
+    const int64_t channels = dims.size() == 4 ? dims[1] : 1, height = dims[dims.size() - 2], width = dims.back();
     const int64_t plane = height * width, size = channels * plane;
     ImageSplit split;
     split.images = Tensor::empty({int64_t(ids.size()), height, width, channels});

@@ -25,8 +25,9 @@ struct FastTextModel;
 class FastText {
 public:
     /// Reads a model: one pass, memory for what is there. Throws DataError: IO, MAGIC, TRUNC, LIMIT (a setting outside
-    /// what makes sense), VALUE (also for NaN and infinities), OVERFLOW, SHAPE, OFFSET, DUP, DTYPE (a supervised model;
-    /// dense where quantised is announced), and what GzipReader throws.
+    /// what makes sense; words whose vectors would take minutes, in a small file), VALUE (also for NaN and infinities),
+    /// OVERFLOW, SHAPE, OFFSET, DUP, DTYPE (a supervised model; dense where quantised is announced), and what
+    /// GzipReader throws.
     explicit FastText(const std::string& path);
 
     int64_t dim() const;      ///< numbers in a vector

@@ -329,6 +329,24 @@ void read_dictionary(ModelReader& in, FastTextModel& model) {
     if (same != model.kept.end()) in.fail("DUP", "bucket " + str(same->first) + " is kept twice");
 }
 
+/// A word's vector is the sum of its n-grams' rows. Models that people train have fewer than a hundred additions for a
+/// byte of the file; long words, long n-grams and many numbers in a row would make a small file the work of minutes.
+void check_work(ModelReader& in, const FastTextModel& model) {
+    constexpr uint64_t kPerByte = 1'000, kMore = 1'000'000'000;
+    uint64_t n_ngrams = 0;  // no overflow: a byte of the file is in a hundred of them at most
+    for (int64_t i = 0; i < model.n_words(); i++) {
+        const uint64_t n = model.words->word(i).size() + 2;
+        n_ngrams += n * std::min(n, uint64_t(model.maxn));
+    }
+    // The file's size, not that of what is inside: gzip makes little of much.
+    const uint64_t limit = kPerByte * InputFile(model.file).size() + kMore;
+    if (n_ngrams * uint64_t(model.dim) <= limit) return;
+    in.fail("LIMIT", "the n-grams of up to maxn = " + str(model.maxn) + " characters of all words are up to " +
+                         std::to_string(n_ngrams) + ", with " + str(model.dim) +
+                         " numbers each: for a file of this size, at most " +
+                         std::to_string(limit / uint64_t(model.dim)) + " are accepted");
+}
+
 /// The magic number if there is one, and the settings.
 Settings read_settings(ModelReader& in, int32_t& version) {
     std::array<uint8_t, kSettingsBytes> bytes;
@@ -375,6 +393,7 @@ std::shared_ptr<const FastTextModel> read_fasttext_model(const std::string& path
     // The tool heeds this flag in quantised models only.
     const bool has_quantised_output = has_flags && in.flag("the flag for a quantised output matrix") && is_quantised;
     skip_output(in, has_quantised_output, model->dim);
+    check_work(in, *model);
     if (!in.in.at_end()) model->n_trailing = in.in.is_compressed() ? in.in.peek().size() : in.in.max_remaining();
     return model;
 }

@@ -178,9 +178,9 @@ from_mirror() {
             say "  $1: the transfer breaks off"
             return 2 ;;
         33) rm -f "$part" ;;  # it cannot continue
-        153)  # SIGXFSZ
-            rm -f "$part"
-            say "  $1: larger than expected"
+        23 | 153)  # it cannot write, or not as much as that: SIGXFSZ, which the caller may have had ignored
+            if [ "$3" = 0 ] || [ "$(size_of "$part")" -le "$3" ]; then code=23; else code=63; rm -f "$part"; fi
+            say "  $1: $(why "$code" "$status")"
             return 1 ;;
         *)
             say "  $1: $(why "$code" "$status")"

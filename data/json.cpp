@@ -7,6 +7,7 @@
 
 #include "data/bytes.h"
 #include "data/strangers.h"
+#include "data/text_hash.h"
 
 namespace koine {
 
@@ -67,9 +68,9 @@ public:
 
 private:
     std::string file;
-    std::vector<Json*> open;                            // the objects and arrays around the next value
-    std::vector<std::unordered_set<std::string>> keys;  // of the objects among them
-    Json* slot = nullptr;                               // where the value of the last key goes
+    std::vector<Json*> open;                                      // the objects and arrays around the next value
+    std::vector<std::unordered_set<std::string, TextHash>> keys;  // of the objects among them
+    Json* slot = nullptr;                                         // where the value of the last key goes
     size_t n_values = 0;
 
     Json* put(Json value) {

@@ -282,7 +282,19 @@ SafetensorsHeader parse_safetensors_header(std::string_view json, uint64_t paylo
         fail(std::min(first, json.size()), "SYNTAX", "the header does not begin with {");
     }
 
+    // An entry is twice as long in memory as it has to be in the file: they are counted first, and too many are refused
+    // before any of them is made. Text in the metadata counts as well, and does no harm unless it is written for that.
+    constexpr std::string_view kField = "\"data_offsets\"";
+    size_t n_tensors = 0;
+    for (size_t at = json.find(kField); at != json.npos; at = json.find(kField, at + kField.size())) n_tensors++;
+    if (n_tensors > kMaxTensors) {
+        throw DataError("LIMIT", file, "header",
+                        "has " + std::to_string(n_tensors) + " data_offsets; at most " + std::to_string(kMaxTensors) +
+                            " tensors are accepted");
+    }
+
     HeaderParser parser(file, payload_bytes);
+    parser.header.tensors.reserve(n_tensors);
     nlohmann::json::sax_parse(json, &parser);
     SafetensorsHeader& header = parser.header;
     std::sort(header.tensors.begin(), header.tensors.end(), [](const SafetensorsEntry& a, const SafetensorsEntry& b) {

@@ -12,10 +12,12 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& file) : input(file
     std::vector<uint8_t> start(std::min<uint64_t>(8, input.size()));
     input.read_at(0, start, "the length of the header");
     const uint64_t length = safetensors_header_length(start, input.size(), path);
-    std::string json(length, '\0');
-    input.read_at(8, {reinterpret_cast<uint8_t*>(json.data()), json.size()}, "the header");
     payload = 8 + length;
-    head = parse_safetensors_header(json, input.size() - payload, path);
+    {  // the text is gone before the second list is made
+        std::string json(length, '\0');
+        input.read_at(8, {reinterpret_cast<uint8_t*>(json.data()), json.size()}, "the header");
+        head = parse_safetensors_header(json, input.size() - payload, path);
+    }
     odd = head.warnings;
     list.reserve(head.tensors.size());
     for (const SafetensorsEntry& t : head.tensors) list.push_back({t.name, t.dtype, t.shape});

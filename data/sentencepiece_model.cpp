@@ -9,6 +9,7 @@
 #include "data/protobuf.h"
 #include "data/tokenizer_unigram.h"
 #include "data/strangers.h"
+#include "data/text_hash.h"
 #include "data/utf8.h"
 
 namespace koine {
@@ -104,7 +105,7 @@ void check_pieces(SentencePieceModel& model, const std::string& file) {
     const auto fail = [&](const char* kind, const std::string& problem) { throw DataError(kind, file, "", problem); };
     if (model.pieces.empty()) fail("MISSING", "holds no pieces; is it a SentencePiece model?");
     size_t n_unknown = 0;
-    std::unordered_set<std::string_view> seen(2 * model.pieces.size());
+    std::unordered_set<std::string_view, TextHash> seen(2 * model.pieces.size());
     std::bitset<256> bytes;
     for (size_t i = 0; i < model.pieces.size(); i++) {
         const SentencePiece& piece = model.pieces[i];

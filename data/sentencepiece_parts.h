@@ -9,6 +9,7 @@
 
 #include "data/double_array.h"
 #include "data/sentencepiece_model.h"
+#include "data/text_hash.h"
 #include "data/tokenizer_parts.h"
 #include "data/vocabulary.h"
 
@@ -49,7 +50,7 @@ public:
 
 private:
     enum class Kind { hidden, unknown, byte };
-    std::unordered_map<std::string, Kind> kinds;  // of tokens that are not simply text
+    std::unordered_map<std::string, Kind, TextHash> kinds;  // of tokens that are not simply text
     std::string unk_surface;
     bool adds_space, removes_spaces;
 };

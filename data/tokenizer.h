@@ -35,7 +35,9 @@ struct Encoding {
     /// that the template added.
     std::vector<Span> offsets;
     std::vector<uint8_t> is_special;  ///< 1 for tokens that the template added
-    int64_t n_truncated = 0;          ///< how many tokens were cut off at the end
+    /// How many tokens were cut off at the end. At least one, even without a limit, when the normalisers make a text
+    /// more than 16 times (and 64 KB) longer, which those of real tokenizers cannot: what is more than that is lost.
+    int64_t n_truncated = 0;
 };
 
 struct EncodeOptions {

@@ -9,6 +9,7 @@
 #include "data/json.h"
 #include "data/pretokenize.h"
 #include "data/sentencepiece.h"
+#include "data/text_hash.h"
 #include "data/tokenizer_bpe.h"
 #include "data/tokenizer_config.h"
 #include "data/tokenizer_json.h"
@@ -130,8 +131,8 @@ private:
     const TokenModel& model;
     std::string folder;
     Names names;
-    std::unordered_map<std::string, int32_t> stated_ids;
-    std::unordered_map<std::string, size_t> by_content;  // places in `tokens`
+    std::unordered_map<std::string, int32_t, TextHash> stated_ids;
+    std::unordered_map<std::string, size_t, TextHash> by_content;  // places in `tokens`
     std::unordered_map<int32_t, size_t> by_id;
 };
 

@@ -15,6 +15,8 @@ namespace {
 // Sixty steps that each replace "a" by "aa" would fill any memory: steps are counted, and by how much they grow a text.
 class StepCounter {
 public:
+    explicit StepCounter(uint64_t max_growth_ = 1024) : max_growth(max_growth_) {}
+
     /// `growth`: how many times as long the step may make a text, rounded up.
     void count(const JsonObject& step, uint64_t growth = 1) {
         if (++n_steps > kMaxSteps) {
@@ -22,9 +24,9 @@ public:
         }
         // No overflow: `total` is small by this check, `growth` by kMaxText and CharsMap::kMaxRule.
         total *= std::max<uint64_t>(growth, 1);
-        if (total > kMaxGrowth) {
+        if (total > max_growth) {
             step.fail("LIMIT", "type",
-                      "could, with the steps before it, make a text more than " + std::to_string(kMaxGrowth) +
+                      "could, with the steps before it, make a text more than " + std::to_string(max_growth) +
                           " times as long");
         }
     }
@@ -32,8 +34,8 @@ public:
     uint64_t growth() const { return total; }
 
 private:
-    static constexpr uint64_t kMaxSteps = 64, kMaxGrowth = 1024;
-    uint64_t n_steps = 0, total = 1;
+    static constexpr uint64_t kMaxSteps = 64;
+    uint64_t max_growth, n_steps = 0, total = 1;
 };
 
 // A text that a step looks for or puts in; published ones have a few characters.
@@ -228,8 +230,9 @@ void read_pre_tokenizer(const JsonObject& o, StepCounter& counter, PreTokenizers
         for (const JsonObject& step : o.objects("pretokenizers")) read_pre_tokenizer(step, counter, out);
         return;
     }
-    counter.count(o);
     if (out.is_byte_level) o.fail("VALUE", "type", "is " + shown(type) + ", but behind ByteLevel nothing is read here");
+    // Metaspace puts its character before every word, ByteLevel a space, and a word may be one byte.
+    counter.count(o, type == "Metaspace" ? 1 + one_character(o, "replacement").size() : type == "ByteLevel" ? 2 : 1);
     if (type == "ByteLevel") {
         auto split = std::make_unique<ByteLevelSplit>();
         split->adds_prefix_space = o.flag("add_prefix_space", true);
@@ -328,7 +331,7 @@ Normalizers read_normalizers(const JsonObject& section) {
 
 PreTokenizers read_pre_tokenizers(const JsonObject& section) {
     PreTokenizers out;
-    StepCounter counter;
+    StepCounter counter(16);  // Metaspace and ByteLevel come to 8
     read_pre_tokenizer(section, counter, out);
     return out;
 }

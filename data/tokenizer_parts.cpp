@@ -48,10 +48,19 @@ void SourcedText::append_run(Span source, size_t n_bytes, bool is_bytewise) {
     }
 }
 
-SourcedText::Builder::Builder(const SourcedText& from_) : from(from_) {}
+SourcedText::Builder::Builder(const SourcedText& from_) : from(from_) {
+    out.limit = from.limit;
+    out.is_cut = from.is_cut;
+}
+
+bool SourcedText::Builder::has_room(size_t n_bytes) {
+    is_full |= n_bytes > out.limit - out.bytes.size();
+    out.is_cut |= is_full;
+    return !is_full;
+}
 
 void SourcedText::Builder::replace(size_t begin, size_t end, std::string_view part) {
-    if (part.empty()) return;
+    if (part.empty() || !has_room(part.size())) return;
     Span source;
     if (!from.runs.empty()) {
         if (begin == end) {  // the next byte is the neighbour, or the last one
@@ -70,6 +79,7 @@ void SourcedText::Builder::replace(size_t begin, size_t end, std::string_view pa
 
 void SourcedText::Builder::keep(size_t begin, size_t end) {
     const size_t all = end;
+    if (begin < all && !has_room(all - begin)) return;
     for (; begin < all; begin = end) {
         run = from.run_at(begin, run);
         end = run + 1 < from.runs.size() ? std::min(all, from.runs[run + 1].begin) : all;

@@ -31,6 +31,9 @@ public:
     /// Where bytes [begin, end) came from: the smallest span of the original that covers them all. Of no bytes: where
     /// the next one begins.
     Span source(size_t begin, size_t end) const;
+    /// No step that follows can make the text longer than so many bytes: what would come behind them is left out.
+    void set_limit(size_t n_bytes) { limit = n_bytes; }
+    bool was_cut() const { return is_cut; }
 
     class Builder;
 
@@ -48,6 +51,8 @@ private:
 
     std::string bytes;
     std::vector<Run> runs;  // none is empty; none for an empty text
+    size_t limit = SIZE_MAX;
+    bool is_cut = false;
 };
 
 /// A new text, built up from left to right from parts of an old one: the only way to change one. What is not asked for
@@ -63,9 +68,12 @@ public:
     SourcedText finish() &&;
 
 private:
+    bool has_room(size_t n_bytes);
+
     const SourcedText& from;
     SourcedText out;
-    size_t run = 0;  // of `from`, where the last part ended
+    bool is_full = false;  // something was too long, and nothing may follow it
+    size_t run = 0;        // of `from`, where the last part ended
 };
 
 /// A text cut into words: spans of it, in order, without overlap. Gaps (spaces) are dropped.

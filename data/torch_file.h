@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "data/pickle.h"
+#include "data/text_hash.h"
 #include "data/weights.h"
 #include "data/zip.h"
 
@@ -53,7 +54,7 @@ private:
     void convert(size_t i, std::span<const uint8_t> bytes, std::span<real> out, size_t first) const;
 
     std::vector<Storage> storages;
-    std::unordered_map<std::string, size_t> storage_at;  // by key
+    std::unordered_map<std::string, size_t, TextHash> storage_at;  // by key
     std::vector<View> views;                             // of each entry of `list`
     uint64_t n_shown = 0;                                // bytes, by all tensors together
 };

@@ -8,6 +8,7 @@
 
 #include "data/json.h"
 #include "data/strangers.h"
+#include "data/text_hash.h"
 #include "data/torch_file.h"
 
 namespace koine {
@@ -115,7 +116,7 @@ Pickle next_pickle(ByteReader& in, const TorchFile& out) {
 
 // The storages follow one another; how long each is depends on its type, which the pickle of the object knows.
 void place_storages(const Pickle& object, const Pickle& keys, const ByteReader& in, TorchFile& out) {
-    std::unordered_map<std::string, const PickleStorage*> mentions;
+    std::unordered_map<std::string, const PickleStorage*, TextHash> mentions;
     for (const PickleStorage& mention : object.storages) mentions.try_emplace(std::string(mention.key), &mention);
     const auto* list_of_keys = std::get_if<PickleList*>(&keys.root);
     if (!list_of_keys) in.fail("SYNTAX", std::string("expected the list of storage keys, found ") + kind_of(keys.root));

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "data/text_hash.h"
+
 namespace koine {
 
 /// Tokens by id and ids by token. Ids may have holes; no id and no token occurs twice.
@@ -30,7 +32,7 @@ public:
     }
     /// "" for a hole, and outside [0, n_ids).
     std::string token(int32_t id) const { return id < 0 || id >= n_ids() ? "" : tokens[size_t(id)]; }
-    /// f(token, id) for all tokens.
+    /// f(token, id) for all tokens, in no order.
     template <class F>
     void for_each(F f) const {
         for (const auto& [token, id] : ids) f(token, id);
@@ -38,7 +40,7 @@ public:
 
 private:
     std::vector<std::string> tokens;  // "" for a hole, and for the empty token
-    std::unordered_map<std::string_view, int32_t> ids;
+    std::unordered_map<std::string_view, int32_t, TextHash> ids;
 };
 
 }  // namespace koine

@@ -8,6 +8,7 @@
 #include "data/bytes.h"
 #include "data/json.h"
 #include "data/strangers.h"
+#include "data/text_hash.h"
 #include "data/utf8.h"
 
 namespace koine {
@@ -50,7 +51,7 @@ Vocabulary read_vocab_json(const fs::path& path) {
 Vocabulary read_vocab_txt(const fs::path& path) {
     const auto lines = read_lines(path);
     std::vector<std::pair<std::string, int64_t>> entries;
-    std::unordered_map<std::string_view, size_t> line_of;
+    std::unordered_map<std::string_view, size_t, TextHash> line_of;
     for (size_t i = 0; i < lines.size(); i++) {
         if (lines[i].empty()) continue;
         const auto [first, is_new] = line_of.emplace(lines[i], i + 1);

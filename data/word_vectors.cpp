@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "data/fasttext.h"
+#include "data/text_hash.h"
 #include "data/word_vectors_reader.h"
 
 namespace koine {
@@ -247,7 +248,7 @@ void WordTable::grow() {
 
 bool WordTable::add(std::string_view text) {
     if (2 * ends.size() >= slots.size()) grow();
-    const uint32_t hash = uint32_t(std::hash<std::string_view>()(text));
+    const uint32_t hash = uint32_t(TextHash()(text));
     Slot& slot = slots[slot_of(text, hash)];
     if (slot.row >= 0) return false;
     arena.insert(arena.end(), text.begin(), text.end());
@@ -258,7 +259,7 @@ bool WordTable::add(std::string_view text) {
 
 int64_t WordTable::find(std::string_view text) const {
     if (slots.empty()) return -1;
-    return slots[slot_of(text, uint32_t(std::hash<std::string_view>()(text)))].row;
+    return slots[slot_of(text, uint32_t(TextHash()(text)))].row;
 }
 
 std::string_view WordTable::word(int64_t row) const {

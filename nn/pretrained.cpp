@@ -107,7 +107,7 @@ std::string plain_name(std::string name) {
     }
     if (name.starts_with("layer.")) name = "encoder." + name;
     for (const auto& [old, now] : {std::pair("LayerNorm.gamma", "weight"), std::pair("LayerNorm.beta", "bias")}) {
-        if (name.ends_with(old)) name = name.substr(0, name.rfind('.') + 1) + now;
+        if (name.ends_with(old)) name.replace(name.rfind('.') + 1, std::string::npos, now);
     }
     return name;
 }

@@ -73,6 +73,11 @@ EncoderConfig encoder_config(const JsonObject& config) {
     c.n_positions = config.whole("max_position_embeddings", 1, kMaxRows);
     c.n_types = config.whole("type_vocab_size", 1, kMaxRows, 2);
     c.pad_id = int32_t(config.whole("pad_token_id", 0, c.vocab_size - 1, is_bert ? 0 : 1));
+    if (c.pad_id >= c.vocab_size) {  // what stands for an absent field is not in the range either
+        config.fail("VALUE", "vocab_size",
+                    "is " + std::to_string(c.vocab_size) + ", but pad_token_id, which is absent, is " +
+                        std::to_string(c.pad_id) + " then");
+    }
     if (c.max_tokens() < 1) {
         config.fail("VALUE", "max_position_embeddings",
                     "is " + std::to_string(c.n_positions) + ", but the first position is " +

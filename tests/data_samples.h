@@ -13,8 +13,10 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <ostream>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tensor/storage.h"
@@ -63,14 +65,32 @@ inline Bytes contents_of(const std::string& path) {
     return Bytes(std::istreambuf_iterator<char>(in), {});
 }
 
+/// The kind of a DataError, "" for none. To compare it is a check, which the catalogue of bad inputs counts.
+class ErrorKind {
+public:
+    explicit ErrorKind(std::string kind) : text(std::move(kind)) {}
+    bool empty() const { return text.empty(); }  ///< not counted: says only that there was an error
+    const std::string& str() const { return text; }
+    friend bool operator==(const ErrorKind& found, std::string_view expected) {
+        if (found.text == expected) note_verified(expected.empty() ? "OK" : found.text, "");
+        return found.text == expected;
+    }
+    friend std::ostream& operator<<(std::ostream& out, const ErrorKind& kind) {
+        return out << (kind.empty() ? "no error" : kind.text);
+    }
+
+private:
+    std::string text;
+};
+
 /// The kind of the DataError that a call throws, and "" when it throws none. Anything else it throws goes through.
-inline std::string kind_of(const std::function<void()>& call) {
+inline ErrorKind kind_of(const std::function<void()>& call) {
     try {
         call();
     } catch (const DataError& error) {
-        return error.kind;
+        return ErrorKind(error.kind);
     }
-    return "";
+    return ErrorKind("");
 }
 
 /// A number in a file, stored big- or little-endian.
@@ -88,6 +108,7 @@ inline void check_refused(const std::function<void()>& call, const std::string& 
     } catch (const DataError& error) {
         CHECK(error.kind == kind);
         CHECK(mentions(error.what(), part));
+        note_verified(error.kind, part);
     }
 }
 

@@ -29,14 +29,22 @@ CATCH_REGISTER_LISTENER(CountCases)
 
 void note_skipped(const std::string& why) {
     n_skipped++;
+    if (catalogue.skipped) catalogue.skipped();
     std::fprintf(stderr, "skipped: %s\n", why.c_str());
 }
 
 }  // namespace koine::testing
 
 int main(int argc, char** argv) {
-    const int result = Catch::Session().run(argc, argv);
     using namespace koine::testing;
+    Catch::Session session;
+    if (const int wrong = session.applyCommandLine(argc, argv)) return wrong;
+    if (catalogue.selection && session.configData().testsOrTags.empty()) {
+        if (const std::string selection = catalogue.selection(); !selection.empty())
+            session.configData().testsOrTags.push_back(selection);
+    }
+    int result = session.run();
+    if (catalogue.finish && catalogue.finish() != 0 && result == 0) result = 1;
     std::printf("%zu passed, %zu failed, %d skipped\n", n_passed - size_t(n_skipped), n_failed, n_skipped);
     return result;
 }

@@ -5,13 +5,26 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "data/fnv.h"
 #include "tensor/error.h"
 
 namespace koine::testing {
 
 using Bytes = std::vector<uint8_t>;
+
+/// KOINE_SAMPLES=FOLDER keeps the small files that tests write, damaged or not, by their contents: `make fuzz-corpus`
+/// begins with them.
+inline void keep_sample(const Bytes& contents) {
+    const char* folder = std::getenv("KOINE_SAMPLES");
+    if (folder == nullptr || contents.size() > 65536) return;
+    Fnv1a hash;
+    const std::string_view text(reinterpret_cast<const char*>(contents.data()), contents.size());
+    hash.add(text);
+    std::ofstream(folder + ("/" + hash.hex()), std::ios::binary) << text;
+}
 
 /// A folder of its own, removed with everything in it.
 struct ScratchFolder {
@@ -29,6 +42,7 @@ struct ScratchFolder {
     std::string operator/(const std::string& name) const { return path + "/" + name; }
     /// Writes a file, making the folders above it, and returns its path.
     std::string write(const std::string& name, const Bytes& contents) const {
+        keep_sample(contents);
         const std::filesystem::path file = path + "/" + name;
         std::filesystem::create_directories(file.parent_path());
         std::ofstream(file, std::ios::binary)

@@ -280,7 +280,7 @@ TEST_CASE("attention by rows on an emulated GPU block", "[ops][attention][emulat
     omp_set_num_threads(n_threads);
 }
 
-TEST_CASE("attention by rows does not depend on the number of threads", "[ops][attention][determinism]") {
+TEST_CASE("attention by rows does not depend on the number of threads", "[ops][attention][determinism][threads]") {
     const int n_threads = omp_get_max_threads();
     const Texts texts{{0, 40, 140, 270}, 3, 5};  // more scores than one thread gets
     omp_set_num_threads(1);

@@ -122,7 +122,7 @@ TEST_CASE("augmentation refuses what it cannot do", "[data][augment]") {
     CHECK_THROWS_AS(augment(images.flatten(1), rows, {0, false, kPlain}, 0, 0), ShapeError);
 }
 
-TEST_CASE("prefetched batches come in order, each made once", "[data][prefetch]") {
+TEST_CASE("prefetched batches come in order, each made once", "[data][prefetch][threads]") {
     for (int n_workers : {1, 2, 5}) {
         std::vector<std::atomic<int>> n_made(50);
         std::atomic<int64_t> n_given = 0;
@@ -151,7 +151,7 @@ TEST_CASE("prefetched batches come in order, each made once", "[data][prefetch]"
     }
 }
 
-TEST_CASE("a batch that cannot be made fails when it is asked for", "[data][prefetch]") {
+TEST_CASE("a batch that cannot be made fails when it is asked for", "[data][prefetch][threads]") {
     Prefetch batches(0, 4, [](int64_t i) {
         if (i == 1) throw ValueError("batch 1 is broken");
         return numbered(i);
@@ -163,7 +163,7 @@ TEST_CASE("a batch that cannot be made fails when it is asked for", "[data][pref
     CHECK(batch.labels.to_vector() == std::vector<int32_t>{2});
 }
 
-TEST_CASE("a prefetch may be left at any time", "[data][prefetch]") {
+TEST_CASE("a prefetch may be left at any time", "[data][prefetch][threads]") {
     std::atomic<int> n_made = 0;
     const auto make = [&](int64_t i) {
         n_made++;

@@ -2,6 +2,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <regex>
+
 #include "data/bytes.h"
 #include "data/utf8.h"
 #include "tests/data_samples.h"
@@ -41,7 +43,19 @@ TEST_CASE("the bounded reader refuses what is not there, and says what and where
     CHECK(in.take_text(3, "rest") == "def");
 }
 
-TEST_CASE("sizes are multiplied and added without wrapping", "[data]") {
+TEST_CASE("a count is held against the bytes that are left", "[data][A9]") {
+    const Bytes bytes(100);
+    ByteReader in(bytes, "sample");
+    in.take(40, "start");
+    CHECK_OK((in.check_count(20, 3, "count"), in.offset() == 40));
+    check_refused([&] { in.check_count(21, 3, "count"); }, "LIMIT",
+                  "sample: byte 40: count is 21, but only 60 bytes are left");
+    check_refused([&] { in.check_count(uint64_t{1} << 62, 8, "count"); }, "LIMIT", "count is 4611686018427387904");
+    check_refused([&] { in.take(UINT64_MAX, "values"); }, "TRUNC",
+                  "the file ends inside values: wanted 18446744073709551615 bytes, 60 are left");
+}
+
+TEST_CASE("sizes are multiplied and added without wrapping", "[data][A10]") {
     CHECK(mul_checked(0, UINT64_MAX) == uint64_t{0});
     CHECK(mul_checked(1, UINT64_MAX) == UINT64_MAX);
     CHECK(mul_checked(uint64_t{1} << 32, uint64_t{1} << 31) == uint64_t{1} << 63);
@@ -99,4 +113,38 @@ TEST_CASE("UTF-8 is what RFC 3629 says it is", "[data][D7]") {
         for (int b = 0; b < 256; b++) n_valid += utf8_valid_prefix(std::string{char(a), char(b)}) == 2;
     }
     CHECK(n_valid == 128 * 128 + (0xdf - 0xc2 + 1) * 64);
+}
+
+TEST_CASE("what reads files neither asserts nor maps them", "[data][A10][A29]") {
+    // An assert is gone under -DNDEBUG, and a page of a mapped file that shrinks is a SIGBUS. Memory alone may be
+    // mapped.
+    const std::regex unwanted("(^|[^_a-z])assert\\s*\\(|<cassert>|<assert.h>|mmap(64)?\\s*\\((?![^;]*MAP_ANONYMOUS)");
+    int n_files = 0;
+    for (const char* folder : {"data", "nn", "autograd", "experiments", "experiments/common"}) {
+        for (const auto& entry : std::filesystem::directory_iterator(std::string(KOINE_SOURCE_DIR) + "/" + folder)) {
+            const std::string name = entry.path().string();
+            if (!name.ends_with(".cpp") && !name.ends_with(".h")) continue;
+            const Bytes bytes = contents_of(name);
+            const std::string text(bytes.begin(), bytes.end());
+            INFO(name);
+            CHECK_FALSE(std::regex_search(text, unwanted));
+            n_files++;
+        }
+    }
+    CHECK(n_files > 150);
+}
+
+TEST_CASE("an input file is a regular file, and is read where it has bytes", "[data]") {
+    const ScratchFolder folder;
+    const std::string path = folder.write("four", {1, 2, 3, 4});
+    const InputFile file(path);
+    Bytes two(2);
+    file.read_at(2, two, "the end");
+    CHECK(two == Bytes{3, 4});
+    check_refused([&] { file.read_at(3, two, "the end"); }, "TRUNC", "the file ends inside the end");
+    check_refused([&] { file.read_at(UINT64_MAX - 1, two, "a far place"); }, "TRUNC", "no file reaches to a far place");
+    CHECK(read_file(path, 4).size() == 4);
+    check_refused([&] { read_file(path, 3); }, "LIMIT", "4");
+    check_refused([&] { InputFile("/dev/null"); }, "IO", "is a pipe, socket or device");
+    check_refused([&] { InputFile{folder.path}; }, "IO", "is a directory");
 }

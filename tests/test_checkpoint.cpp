@@ -111,7 +111,7 @@ TEST_CASE("X4: a resumed run is the uninterrupted one, bit for bit", "[checkpoin
     second.train(2);  // whatever it did before
     second.resume(load_checkpoint(path));
     second.train(5);
-    CHECK(is_same(second.checkpoint().tensors, straight.checkpoint().tensors));
+    CHECK_OK(is_same(second.checkpoint().tensors, straight.checkpoint().tensors));
     CHECK(second.checkpoint().metadata == straight.checkpoint().metadata);
 
     SECTION("without the optimiser's moments or any of the counters it would not be, so their absence is an error") {
@@ -125,12 +125,12 @@ TEST_CASE("X4: a resumed run is the uninterrupted one, bit for bit", "[checkpoin
         CHECK_ERROR(second.resume(c), CheckpointError, "missing (1): body.4.n_calls");
         c = whole;
         c.metadata.erase("step");
-        CHECK(kind_of([&] { second.resume(c); }) == "MISSING");
+        check_refused([&] { second.resume(c); }, "MISSING", "step");
         for (const char* text : {"", "-1", "1.5", "3 ", "0x3", "18446744073709551616"}) {
             c.set("step", std::string(text));
-            CHECK(kind_of([&] { c.number("step"); }) == "VALUE");
+            check_refused([&] { c.number("step"); }, "VALUE", "step");
             c.set("counter.optimizer.n_steps", std::string(text));
-            CHECK(kind_of([&] { c.restore("optimizer", second.adam); }) == "VALUE");
+            check_refused([&] { c.restore("optimizer", second.adam); }, "VALUE", "counter.optimizer.n_steps");
         }
         CHECK_ERROR(Checkpoint().restore("model", second.net), CheckpointError,
                     "missing (9): body.0.weight, body.0.bias");
@@ -157,7 +157,7 @@ TEST_CASE("X1: a disk that fills up leaves the old checkpoint and nothing else",
     for (size_t limit : {size_t{0}, size_t{7}, size_t{100}, size_t{4096}, size - 100}) {
         {
             const FileSizeLimit full_disk(limit);
-            CHECK(kind_of([&] { save_checkpoint(path, filled(5000, 2)); }) == "IO");
+            check_refused([&] { save_checkpoint(path, filled(5000, 2)); }, "IO", "run.safetensors");
         }
         CHECK(contents_of(path) == old);
         CHECK(n_files(folder.path) == 1);
@@ -202,10 +202,10 @@ TEST_CASE("X1: a program that is killed while it writes leaves the old checkpoin
         std::ofstream(folder / (".run.safetensors." + std::to_string(getpid()) + "-" + std::to_string(i) + ".tmp"));
     }
     save_checkpoint(path, filled(300, 3));
-    CHECK(load_checkpoint(path).number("epoch") == 3);
+    CHECK_OK(load_checkpoint(path).number("epoch") == 3);
 }
 
-TEST_CASE("X2: places that cannot be written to", "[checkpoint][X2]") {
+TEST_CASE("X2: places that cannot be written to", "[checkpoint][X2][A24]") {
     const ScratchFolder folder;
     CHECK(kind_of([&] { save_checkpoint(folder / "missing/x", filled(1, 1)); }) == "IO");
     CHECK(kind_of([&] { save_checkpoint(folder.path, filled(1, 1)); }) == "IO");
@@ -218,7 +218,7 @@ TEST_CASE("X2: places that cannot be written to", "[checkpoint][X2]") {
         fs::create_symlink("target", folder / "link");
         save_checkpoint(folder / "link", filled(1, 2));
         CHECK(fs::is_symlink(folder / "link"));
-        CHECK(load_checkpoint(folder / "target").number("epoch") == 2);
+        CHECK_OK(load_checkpoint(folder / "target").number("epoch") == 2);
     }
     SECTION("a file keeps its mode") {
         save_checkpoint(folder / "x", filled(1, 1));
@@ -244,7 +244,7 @@ TEST_CASE("X2: places that cannot be written to", "[checkpoint][X2]") {
     }
 }
 
-TEST_CASE("X3: writers of one file do not mix", "[checkpoint][X3]") {
+TEST_CASE("X3: writers of one file do not mix", "[checkpoint][X3][A24][threads]") {
     const ScratchFolder folder;
     const std::string path = folder / "x";
     save_checkpoint(path, filled(2000, 0));
@@ -260,11 +260,11 @@ TEST_CASE("X3: writers of one file do not mix", "[checkpoint][X3]") {
         n_whole += c.tensors[0].tensor.at({0}) == c.tensors[0].tensor.at({1999});
     }
     for (std::thread& writer : writers) writer.join();
-    CHECK(n_whole == 50);
+    CHECK_OK(n_whole == 50);
     CHECK(n_files(folder.path) == 1);
 }
 
-TEST_CASE("X5: every flipped bit of a checkpoint is noticed, wherever it is", "[checkpoint][X5]") {
+TEST_CASE("X5: every flipped bit of a checkpoint is noticed, wherever it is", "[checkpoint][X5][A24]") {
     const ScratchFolder folder;
     Checkpoint c = filled(3, 1);
     c.tensors.push_back({"b", Tensor::scalar(2)});
@@ -303,7 +303,7 @@ TEST_CASE("X6: a run that went wrong does not replace its last good checkpoint",
     CHECK(load_checkpoint(folder / "x").number("epoch") == 1);
     save_checkpoint(folder / "x", broken, true);
     const Checkpoint back = load_checkpoint(folder / "x");
-    CHECK(back.number("epoch") == 2);
+    CHECK_OK(back.number("epoch") == 2);
     CHECK(back.warnings.size() == 1);
     broken.tensors[0].tensor.data()[1] = -std::numeric_limits<real>::infinity();
     CHECK_ERROR(save_checkpoint(folder / "x", broken), NonFiniteError, "-inf");

@@ -154,7 +154,7 @@ void check_against_definition(const ConvShape& s, Device device) {
 
 }  // namespace
 
-TEST_CASE("every algorithm of a convolution computes the definition", "[conv][cuda]") {
+TEST_CASE("every algorithm of a convolution computes the definition", "[conv][cuda][A12]") {
     const Device device = EACH_DEVICE();
     // n, h, w, c, o, padding
     check_against_definition(shape_of(1, 1, 1, 1, 1, 1), device);
@@ -216,7 +216,7 @@ TEST_CASE("the rounding errors of Winograd", "[conv]") {
 
 // Small whole numbers. The sums of patches are exact. Winograd divides kernels by 24^2 before the products, and their
 // gradients after them: exact when there is no remainder, and sums stay below 2^24.
-TEST_CASE("what is exact on whole numbers", "[conv]") {
+TEST_CASE("what is exact on whole numbers", "[conv][A17]") {
     const auto fill = [](const Tensor& t, uint64_t stream, real scale) {
         for (int64_t i = 0; i < t.numel(); i++)
             t.data()[i] = scale * (real(Random{5, stream}.below(uint64_t(i), 3)) - 1);
@@ -237,7 +237,7 @@ TEST_CASE("what is exact on whole numbers", "[conv]") {
     }
 }
 
-TEST_CASE("convolutions give the same bytes for any number of threads", "[conv][determinism]") {
+TEST_CASE("convolutions give the same bytes for any number of threads", "[conv][determinism][A26][threads]") {
     const int n_threads = omp_get_max_threads();
     for (const ConvShape& s :
          {shape_of(9, 15, 14, 16, 70, 1), shape_of(13, 13, 13, 70, 100, 1), shape_of(40, 9, 9, 5, 3, 0)}) {

@@ -179,7 +179,7 @@ TEST_CASE("a lane has room for an array of 60 KB", "[emulated]") {
     CHECK(n_wrong == 0);
 }
 
-TEST_CASE("emulated blocks run on several threads at once", "[emulated]") {
+TEST_CASE("emulated blocks run on several threads at once", "[emulated][threads]") {
     constexpr int kBlocks = 200;
     std::vector<std::vector<int>> orders(kBlocks);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(4)

@@ -135,7 +135,7 @@ TEST_CASE("classes are counted by what is right and what was predicted", "[nn][e
     check_scores(confusion_of({1}, {0}, 2), 0, 0, 1);
 }
 
-TEST_CASE("classes that do not occur, or that nothing was taken for", "[nn][evaluate]") {
+TEST_CASE("classes that do not occur, or that nothing was taken for", "[nn][evaluate][M5]") {
     // sklearn.metrics, computed once, with f1_score(average="weighted", zero_division=0, labels=all).
     const Confusion absent = confusion_of({0, 0, 2, 2, 2}, {0, 2, 2, 2, 0}, 3);  // no 1 anywhere
     CHECK(absent.n_of(1) == 0);

@@ -65,7 +65,7 @@ TEST_CASE("--out names the folder, and is refused when it cannot be one", "[expe
     CHECK_ERROR(open_run({"--out", "file"}), UsageError, "cannot make the run folder");
 }
 
-TEST_CASE("config.json and env.json say how and where", "[experiments]") {
+TEST_CASE("config.json and env.json say how and where", "[experiments][A27]") {
     const TemporaryFolder temporary;
     const Run run = open_run({"--lr", "0.5", "--threads", "1"});
     const OrderedJson config = OrderedJson::parse(content_of(run.folder() / "config.json"));
@@ -201,7 +201,7 @@ TEST_CASE("train.csv has one header and a row per model and epoch", "[experiment
     CHECK_ERROR(log.add("a", 2, {{"loss", 0.4}}), ValueError, "model,epoch,loss; want model,epoch,loss,accuracy");
     CHECK_ERROR(log.add("a,b", 2, {{"loss", 0.4}, {"accuracy", 0}}), ValueError, "'a,b' is not a name");
     CHECK_ERROR(log.add("", 2, {{"loss", 0.4}, {"accuracy", 0}}), ValueError, "is not a name");
-    CHECK_ERROR(TrainLog("missing/train.csv").add("a", 1, {{"loss", 1}}), DataError, "cannot write");
+    CHECK_ERROR(TrainLog("missing/train.csv").add("a", 1, {{"loss", 1}}), DataError, "cannot open");
 }
 
 TEST_CASE("a resumed train.csv is the uninterrupted one, byte for byte", "[experiments]") {
@@ -268,9 +268,12 @@ TEST_CASE("--resume opens the folder again and refuses other settings by name", 
     const std::string config = content_of(folder / "config.json");
     open_run({});  // latest is now another one
 
-    const Run again = open_run({"--resume", folder.string(), "--threads", "2", "--json"});
-    CHECK(again.is_resumed());
-    CHECK(again.folder() == folder);
+    {
+        const Run again = open_run({"--resume", folder.string(), "--threads", "2", "--json"});
+        CHECK(again.is_resumed());
+        CHECK(again.folder() == folder);
+        CHECK_ERROR(open_run({"--resume", folder.string()}), UsageError, "is in use by another process");
+    }
     CHECK(fs::equivalent("runs/toy/latest", folder));
     CHECK(content_of(folder / "config.json") == config);
     CHECK(open_run({"--resume"}).folder() == folder);

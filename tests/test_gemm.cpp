@@ -4,6 +4,8 @@
 
 #include <omp.h>
 
+#include <thread>
+
 #include "autograd/ops.h"
 #include "tensor/conv.h"
 #include "tensor/tensor.h"
@@ -90,7 +92,7 @@ void check_conv(Device device, ConvShape s) {
 
 }  // namespace
 
-TEST_CASE("gemm is exact on integers for every cut and transpose", "[gemm][cuda]") {
+TEST_CASE("gemm is exact on integers for every cut and transpose", "[gemm][cuda][A12][A17]") {
     const Device device = EACH_DEVICE();
     for (const Op op_a : {Op::plain, Op::transposed})
         for (const Op op_b : {Op::plain, Op::transposed})
@@ -160,7 +162,7 @@ TEST_CASE("TF32 rounds products on a GPU, when it is asked for", "[gemm][cuda]")
     CHECK(matmul(x, w).value.to_vector() == exact);
 }
 
-TEST_CASE("gemm gives the same bytes for any number of threads", "[gemm][determinism]") {
+TEST_CASE("gemm gives the same bytes for any number of threads", "[gemm][determinism][A26][threads]") {
     const int n_threads = omp_get_max_threads();
     for (const auto& [m, n, k] : {std::tuple{128, 1024, 300}, {33, 77, 1000}, {32, 288, 25088}, {500, 3, 700}}) {
         const Tensor a = Tensor::normal({m, k}, {1, 1}), b = Tensor::normal({k, n}, {1, 2}), c = Tensor::empty({m, n});
@@ -175,7 +177,44 @@ TEST_CASE("gemm gives the same bytes for any number of threads", "[gemm][determi
     omp_set_num_threads(n_threads);
 }
 
-TEST_CASE("convolutions are exact on integers", "[conv][cuda]") {
+// OpenBLAS without locks (USE_LOCKING=0 of its single-threaded builds) mixes up the buffers of callers: issues 1755,
+// 2126.
+TEST_CASE("products asked for by several threads at once are the right ones", "[gemm][A27][threads]") {
+    struct Caller {
+        int64_t m, n, k;
+        Tensor a, b;
+        std::vector<real> expected;
+        int n_wrong = 0;
+    };
+    std::vector<Caller> callers;
+    for (const auto& [m, n, k] : {std::tuple{64, 48, 200}, {33, 77, 1000}, {150, 70, 60}, {5, 300, 400}}) {
+        Caller c{
+            m, n, k, integers({m, k}, uint64_t(m)), integers({k, n}, uint64_t(n)), std::vector<real>(size_t(m * n))};
+        for (int64_t i = 0; i < m; i++) {
+            for (int64_t l = 0; l < k; l++) {
+                for (int64_t j = 0; j < n; j++) c.expected[size_t(i * n + j)] += c.a.at({i, l}) * c.b.at({l, j});
+            }
+        }
+        callers.push_back(std::move(c));
+    }
+    std::vector<std::thread> threads;
+    for (Caller& caller : callers) {
+        threads.emplace_back([&c = caller] {
+            const Tensor out = Tensor::empty({c.m, c.n});
+            for (int round = 0; round < 50; round++) {
+                gemm(Device::cpu, c.m, c.n, c.k, 1, {c.a.data(), c.k}, {c.b.data(), c.n}, 0, out.data(), c.n);
+                c.n_wrong += out.to_vector() != c.expected;
+            }
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (const Caller& c : callers) {
+        INFO(c.m << " x " << c.n << " x " << c.k);
+        CHECK(c.n_wrong == 0);
+    }
+}
+
+TEST_CASE("convolutions are exact on integers", "[conv][cuda][A17]") {
     const Device device = EACH_DEVICE();
     // n, h, w, c, o, kh, kw, (out), stride, padding, dilation
     check_conv(device, {2, 5, 6, 3, 4, 3, 3, 0, 0, 1, 1, 1});

@@ -8,7 +8,7 @@
 using namespace koine;
 using namespace koine::testing;
 
-TEST_CASE("ten Adam steps of the relative auto-encoder are those of PyTorch", "[golden][nn][cuda]") {
+TEST_CASE("ten Adam steps of the relative auto-encoder are those of PyTorch", "[golden][nn][cuda][A18]") {
     const Device device = EACH_DEVICE();
     INFO("on " << name_of(device));
     const auto expected = golden("ae_adam.json");
@@ -45,7 +45,7 @@ TEST_CASE("ten Adam steps of the relative auto-encoder are those of PyTorch", "[
     check_pixels(model(x).value, expected["pixels_in_eval_mode"], drift);
 }
 
-TEST_CASE("three Adam steps of the classifier are those of PyTorch", "[golden][nn][convnet][cuda]") {
+TEST_CASE("three Adam steps of the classifier are those of PyTorch", "[golden][nn][convnet][cuda][A18]") {
     const Device device = EACH_DEVICE();
     INFO("on " << name_of(device));
     const auto expected = golden("convnet.json");

@@ -81,7 +81,7 @@ Tensor rounded(const Matrix64& m) {
 
 }  // namespace
 
-TEST_CASE("measures of similarity are those of NumPy", "[golden][nn][similarity]") {
+TEST_CASE("measures of similarity are those of NumPy", "[golden][nn][similarity][A18]") {
     const json file = golden("similarity.json");
     REQUIRE(file.at("cases").size() == 6);
     for (const auto& [name, expected] : file.at("cases").items()) {
@@ -105,7 +105,7 @@ TEST_CASE("measures of similarity are those of NumPy", "[golden][nn][similarity]
     }
 }
 
-TEST_CASE("correlations of lists with ties are those of NumPy", "[golden][nn][similarity]") {
+TEST_CASE("correlations of lists with ties are those of NumPy", "[golden][nn][similarity][A18]") {
     const json expected = golden("similarity.json").at("correlation");
     std::vector<double> a, b;
     for (uint32_t i = 0; i < expected.at("n"); i++) {

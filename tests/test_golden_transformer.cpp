@@ -26,7 +26,7 @@ double worst_difference(const std::vector<real>& ours, const std::vector<double>
 
 }  // namespace
 
-TEST_CASE("hidden states, loss and gradients are those of transformers", "[golden][nn][transformer][cuda]") {
+TEST_CASE("hidden states, loss and gradients are those of transformers", "[golden][nn][transformer][cuda][A18]") {
     const Device device = EACH_DEVICE();
     for (const std::string model_type : {"bert", "roberta"}) {
         INFO(model_type << " on " << name_of(device));

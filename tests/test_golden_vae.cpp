@@ -52,12 +52,12 @@ void check_step(const std::string& name, Device device) {
 
 }  // namespace
 
-TEST_CASE("a step of the relative VAE is that of PyTorch", "[golden][nn][vae][cuda]") {
+TEST_CASE("a step of the relative VAE is that of PyTorch", "[golden][nn][vae][cuda][A18]") {
     check_step("relative", EACH_DEVICE());
 }
-TEST_CASE("a step of the paper's relative VAE is that of PyTorch", "[golden][nn][vae][cuda]") {
+TEST_CASE("a step of the paper's relative VAE is that of PyTorch", "[golden][nn][vae][cuda][A18]") {
     check_step("relative_paper", EACH_DEVICE());
 }
-TEST_CASE("a step of the absolute VAE is that of PyTorch", "[golden][nn][vae][cuda]") {
+TEST_CASE("a step of the absolute VAE is that of PyTorch", "[golden][nn][vae][cuda][A18]") {
     check_step("absolute", EACH_DEVICE());
 }

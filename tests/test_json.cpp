@@ -27,11 +27,11 @@ TEST_CASE("JSON as RFC 8259 has it becomes a tree", "[json]") {
     CHECK(json.at("b").at("c").empty());
     CHECK(json.at("").is_array());
     CHECK(parse_json(" 7 ", "x.json") == 7);
-    CHECK(parse_json("\xef\xbb\xbf[1]", "x.json").at(0) == 1);  // a byte order mark
 }
 
 TEST_CASE("What is not JSON is refused with its place", "[json][J1]") {
     check_parse("", "SYNTAX", "is empty");
+    CHECK_OK(parse_json("\xef\xbb\xbf[1]", "x.json").at(0) == 1);  // a byte order mark
     check_parse(" \n ", "SYNTAX", "is empty");
     check_parse(R"({"a": 1,})", "SYNTAX", "byte 8");
     check_parse("{\"a\": 1 // one\n}", "SYNTAX", "byte 8");
@@ -47,7 +47,7 @@ TEST_CASE("What is not JSON is refused with its place", "[json][J1]") {
     check_parse("\n<!DOCTYPE html>", "MAGIC", "HTML");
 }
 
-TEST_CASE("Deep and endless JSON is refused before it costs anything", "[json][J2]") {
+TEST_CASE("Deep and endless JSON is refused before it costs anything", "[json][J2][A23]") {
     CHECK_NOTHROW(parse_json(std::string(128, '[') + std::string(128, ']'), "x.json"));
     check_parse(std::string(129, '['), "LIMIT", "128");
     check_parse(std::string(100'000, '['), "LIMIT", "128");
@@ -73,7 +73,7 @@ TEST_CASE("A field of the wrong kind is named", "[json][J4]") {
     CHECK(o.whole("n", 1, 12) == 12);
     CHECK(o.whole("absent", 1, 12, 7) == 7);
     CHECK(o.whole("z", 1, 12, 7) == 7);
-    CHECK(o.number("n") == 12);
+    CHECK_OK(o.number("n") == 12);
     CHECK(o.number("absent", 0.5) == 0.5);
     CHECK(o.text("s") == "768");
     CHECK(o.text("absent", "x") == "x");

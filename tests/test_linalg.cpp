@@ -95,7 +95,7 @@ TEST_CASE("random orthogonal maps are orthogonal and differ", "[linalg]") {
     CHECK(std::fabs(mean) < 4 * std::sqrt(1. / 3 / 400));
 }
 
-TEST_CASE("products, eigenvectors and singular values in float64", "[linalg]") {
+TEST_CASE("products, eigenvectors and singular values in float64", "[linalg][threads]") {
     Matrix64 a(300, 140), b(300, 150), c(140, 150);
     for (size_t i = 0; i < a.values.size(); i++) a.values[i] = double(Random{11, 1}.normal(i));
     for (size_t i = 0; i < b.values.size(); i++) b.values[i] = double(Random{11, 2}.normal(i));

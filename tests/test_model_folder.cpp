@@ -189,3 +189,10 @@ TEST_CASE("short names are the same here and in data/sources.txt", "[data][model
     CHECK(rows == known);
     CHECK(rows.size() == 4);
 }
+
+TEST_CASE("repositories of the table have short names, others keep theirs", "[data][model_folder]") {
+    CHECK(short_name("FacebookAI/roberta-base") == "roberta-base");
+    CHECK(short_name("sentence-transformers/all-MiniLM-L6-v2") == "minilm");
+    CHECK(short_name("minilm") == "minilm");
+    CHECK(short_name("some/model") == "some/model");
+}

@@ -132,7 +132,7 @@ TEST_CASE("gradcheck says why a float build cannot run it", "[ops][gradcheck]") 
                 "make gradcheck");
 }
 
-TEST_CASE("fresh gradients overwrite NaN, later ones add", "[ops][cuda]") {
+TEST_CASE("fresh gradients overwrite NaN, later ones add", "[ops][cuda][A13]") {
     const Device device = EACH_DEVICE();
     for (const OpRow& row : op_table()) {
         if (!row.has_gradient) continue;
@@ -159,7 +159,7 @@ TEST_CASE("fresh gradients overwrite NaN, later ones add", "[ops][cuda]") {
     }
 }
 
-TEST_CASE("views of any strides give the same values and gradients", "[ops][cuda]") {
+TEST_CASE("views of any strides give the same values and gradients", "[ops][cuda][A13]") {
     const Device device = EACH_DEVICE();
     for (const OpRow& row : op_table()) {
         INFO(row.name() << " on " << name_of(device));
@@ -174,7 +174,7 @@ TEST_CASE("views of any strides give the same values and gradients", "[ops][cuda
     }
 }
 
-TEST_CASE("empty inputs give empty results or a ShapeError", "[ops][cuda]") {
+TEST_CASE("empty inputs give empty results or a ShapeError", "[ops][cuda][A13]") {
     const Device device = EACH_DEVICE();
     for (const OpRow& row : op_table()) {
         if (row.empty_shapes.empty()) continue;
@@ -191,7 +191,7 @@ TEST_CASE("empty inputs give empty results or a ShapeError", "[ops][cuda]") {
     }
 }
 
-TEST_CASE("an emulated GPU block computes what the CPU computes", "[ops][emulated]") {
+TEST_CASE("an emulated GPU block computes what the CPU computes", "[ops][emulated][A12]") {
     if (!kernels_can_be_emulated()) SKIP_TEST("kernels by nvcc know the GPU itself, and no emulated blocks");
     const int n_threads = omp_get_max_threads();
     omp_set_num_threads(1);  // the emulation belongs to this thread
@@ -230,7 +230,7 @@ TEST_CASE("a GPU computes what the CPU computes", "[ops][cuda]") {
     }
 }
 
-TEST_CASE("the result does not depend on the number of threads", "[ops][determinism]") {
+TEST_CASE("the result does not depend on the number of threads", "[ops][determinism][A26][threads]") {
     const int n_threads = omp_get_max_threads();
     for (const OpRow& row : op_table()) {
         INFO(row.name());
@@ -247,7 +247,7 @@ TEST_CASE("the result does not depend on the number of threads", "[ops][determin
     omp_set_num_threads(n_threads);
 }
 
-TEST_CASE("misuse is answered in words", "[ops][errors]") {
+TEST_CASE("misuse is answered in words", "[ops][errors][A15]") {
     std::map<std::string, int> n_errors;
     for (const OpRow& row : op_table()) {
         n_errors[row.op] += int(row.errors.size());

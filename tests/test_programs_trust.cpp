@@ -70,6 +70,16 @@ std::map<std::string, std::string> results_in(const fs::path& folder) {
     return files;
 }
 
+/// Waits for a file; false when it does not come within a minute.
+bool appears(const fs::path& path) {
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    while (!fs::exists(path)) {
+        if (std::chrono::steady_clock::now() > limit) return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    return true;
+}
+
 /// Says which files differ, and not how: they are large.
 void check_same(const std::map<std::string, std::string>& a, const std::map<std::string, std::string>& b) {
     CHECK(a.size() == b.size());
@@ -170,8 +180,7 @@ TEST_CASE("A25: a loss that is not finite stops a run, which says where and in w
     }
     SECTION("later: the checkpoint before it is kept as it was") {
         const Process process("ae_stitch", words + Words{"--epochs", "200", "--out", "run", "--quiet"});
-        while (!fs::exists("run/ckpt/absolute-0.safetensors"))
-            std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        REQUIRE(appears("run/ckpt/absolute-0.safetensors"));
         process.interrupt();
         REQUIRE(process.wait().code == 130);
         const std::string path = "run/ckpt/absolute-0.safetensors";
@@ -207,7 +216,7 @@ TEST_CASE("X3: a run folder has one process at a time", "[programs][X3]") {
     const TemporaryFolder temporary;
     const Words words = experiments().at("ae_stitch") + Words{"--epochs", "100000", "--out", "run"};
     const Process process("ae_stitch", words);
-    while (!fs::exists("run/ckpt/absolute-0.safetensors")) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    REQUIRE(appears("run/ckpt/absolute-0.safetensors"));
     const std::string config = content_of("run/config.json");
     Outcome outcome = run("ae_stitch", {"--resume", "run"});
     CHECK(outcome.code == 2);

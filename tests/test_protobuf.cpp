@@ -86,11 +86,12 @@ TEST_CASE("protobuf: a field of another type than it should be", "[data][protobu
     CHECK_ERROR(other.message("pieces"), DataError, "field 7 (pieces)");
 }
 
-TEST_CASE("protobuf: messages that are nested too deep", "[data][protobuf][T2]") {
+TEST_CASE("protobuf: messages that are nested too deep", "[data][protobuf][T2][A23]") {
     Bytes bytes;
     for (int level = 0; level < 100; level++) bytes = proto_bytes(1, bytes);
     descend(ProtoReader(bytes, "a.model"));
     bytes = proto_bytes(1, bytes);
+    CHECK(kind_of([&] { read_all(bytes); }) == "");
     CHECK(kind_of([&] { descend(ProtoReader(bytes, "a.model")); }) == "LIMIT");
     CHECK_ERROR(descend(ProtoReader(bytes, "a.model")), DataError, "nested deeper than 100 levels");
     read_all(bytes);  // nobody looks inside

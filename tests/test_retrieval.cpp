@@ -113,7 +113,7 @@ TEST_CASE("retrieval: three directions in the plane, by hand", "[nn][retrieval]"
     check_scores(compare_by_retrieval(a, b, 3), {1, 2.5 / 3, cosine, 2. / 3, 1}, 1e-6);
 }
 
-TEST_CASE("retrieval: ties go to the smaller index, wherever the rows are", "[nn][retrieval]") {
+TEST_CASE("retrieval: ties go to the smaller index, wherever the rows are", "[nn][retrieval][M5]") {
     // All rows of b equal: the rank of b_i is i + 1, the k nearest are the first k, for every query.
     for (const int64_t n : {1, 5, 300, 777}) {
         INFO("n = " << n);
@@ -186,7 +186,7 @@ TEST_CASE("retrieval: lengths do not matter, the direction of the look-up does",
     CHECK(there.jaccard != back.jaccard);
 }
 
-TEST_CASE("retrieval: the same bytes for any number of threads", "[nn][retrieval][determinism]") {
+TEST_CASE("retrieval: the same bytes for any number of threads", "[nn][retrieval][determinism][A26][threads]") {
     const int n_threads = omp_get_max_threads();
     const Tensor a = Tensor::normal({900, 20}, Random{6, 1}), b = noisy(a, real(0.6), 6);
     std::vector<RetrievalScores> scores;
@@ -198,7 +198,7 @@ TEST_CASE("retrieval: the same bytes for any number of threads", "[nn][retrieval
     for (const RetrievalScores& s : scores) CHECK(std::memcmp(&s, &scores[0], sizeof s) == 0);
 }
 
-TEST_CASE("retrieval: spaces that cannot be compared are refused", "[nn][retrieval][errors]") {
+TEST_CASE("retrieval: spaces that cannot be compared are refused", "[nn][retrieval][errors][M5]") {
     const Tensor x = Tensor::full({3, 2}, 1);
     CHECK_ERROR(compare_by_retrieval(x, Tensor::zeros({3, 1}), 1), ShapeError,
                 "compare_by_retrieval: a [3, 2], b [3, 1]; want the same [N, D] with N >= 1 and D >= 1");

@@ -387,7 +387,7 @@ TEST_CASE("unrelated spaces: CKA is too high for few samples, the unbiased one i
     CHECK(common(30, linear_cka) > 0.75);
 }
 
-TEST_CASE("spaces without anything to compare have a stated result", "[nn][similarity]") {
+TEST_CASE("spaces without anything to compare have a stated result", "[nn][similarity][M5]") {
     const Tensor x = some_space(50);
     const Tensor zero = Tensor::zeros({50, 4}), constant = Tensor::full({50, 3}, real(0.1));
     for (const Measure& m : whole_space_measures()) {
@@ -431,7 +431,8 @@ TEST_CASE("fewer directions than columns, fewer samples than columns, and extrem
     CHECK(linear_cka(p, q) < 0.9);
 }
 
-TEST_CASE("measures of similarity: the same bytes for any number of threads", "[nn][similarity][determinism]") {
+TEST_CASE("measures of similarity: the same bytes for any number of threads",
+          "[nn][similarity][determinism][A26][threads]") {
     const int n_threads = omp_get_max_threads();
     const Tensor x = Tensor::normal({1300, 150}, Random{10, 1});
     const Tensor y = mapped(x, Tensor::normal({150, 140}, Random{10, 2}));

@@ -87,15 +87,15 @@ TEST_CASE("anchors.json: written, read, and known by a fingerprint", "[experimen
 
 TEST_CASE("a run is not resumed on other data", "[experiments][stitching]") {
     const TemporaryFolder temporary;
-    const Folder a("a", kRelative);
+    const ImageData data = Folder("a", kRelative).data;
     const std::string before = content_of("a/anchors.json");
     ImageConfig config;
     config.out.clear(), config.resume = "a";
     const Run again(config, {});
-    CHECK_NOTHROW(record_anchors(again, a.data, a.data.anchors));
-    Anchors other = a.data.anchors;
+    CHECK_NOTHROW(record_anchors(again, data, data.anchors));
+    Anchors other = data.anchors;
     other.hash = "0123456789abcdef";
-    CHECK_ERROR(record_anchors(again, a.data, other), DataError,
+    CHECK_ERROR(record_anchors(again, data, other), DataError,
                 "a/anchors.json: the run was begun with other anchors than its settings give here, so with other data");
     CHECK(content_of("a/anchors.json") == before);
 }

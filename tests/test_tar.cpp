@@ -187,7 +187,7 @@ TEST_CASE("tar: each way to be wrong has its kind and place", "[data][tar]") {
     refuses(good + tar_end() + Bytes(kMax), "LIMIT", "more than the 1048576 bytes");
 }
 
-TEST_CASE("tar: every cut is refused, whatever is damaged is a DataError", "[data][tar]") {
+TEST_CASE("tar: every cut is refused, whatever is damaged is a DataError", "[data][tar][A11]") {
     const Bytes tar = tar_member("././@LongLink", bytes_of("set/a.bin"), 'L') + tar_member("cut", bytes_of("first")) +
                       tar_member("x", bytes_of(pax("path", "set/b.bin")), 'x') + tar_member("cut", bytes_of("second")) +
                       Bytes(512);

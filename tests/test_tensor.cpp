@@ -1,8 +1,10 @@
 // Shapes, views, copies, the pool, printing.
 #include "tensor/tensor.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <thread>
 
 #include "tests/catch.h"
 
@@ -64,7 +66,7 @@ TEST_CASE("copies reach every element whatever the strides", "[tensor]") {
     CHECK_ERROR(y.copy_from(x), ShapeError, "copy: from [7, 130, 11] to [11, 7, 130]");
 }
 
-TEST_CASE("the pool hands freed memory out again", "[tensor]") {
+TEST_CASE("the pool hands freed memory out again", "[tensor][A16]") {
     Tensor::empty({1000, 3});
     const int64_t misses = pool().misses, in_use = pool().bytes_in_use;
     for (int i = 0; i < 10; i++) {
@@ -75,7 +77,27 @@ TEST_CASE("the pool hands freed memory out again", "[tensor]") {
     CHECK(pool().bytes_in_use == in_use);
 }
 
-TEST_CASE("poisoned memory is NaN until written", "[tensor]") {
+TEST_CASE("threads that take and give back at once never share a buffer", "[tensor][threads]") {
+    const int64_t in_use = pool().bytes_in_use;
+    std::vector<int> n_shared(4);
+    std::vector<std::thread> users;
+    for (int u = 0; u < 4; u++) {
+        users.emplace_back([u, &n_shared] {
+            for (int64_t i = 0; i < 200; i++) {
+                const Tensor mine = Tensor::full({1 + i % 7 * 100}, real(u));
+                std::this_thread::yield();
+                const std::vector<real> seen = mine.to_vector();
+                n_shared[size_t(u)] += int(seen.size()) - int(std::count(seen.begin(), seen.end(), real(u)));
+                if (i % 50 == 0) pool().trim();
+            }
+        });
+    }
+    for (std::thread& user : users) user.join();
+    for (const int n : n_shared) CHECK(n == 0);
+    CHECK(pool().bytes_in_use == in_use);
+}
+
+TEST_CASE("poisoned memory is NaN until written", "[tensor][A26]") {
     const bool before = pool().poisons;
     pool().poisons = true;
     const Tensor t = Tensor::empty({37});

@@ -245,7 +245,7 @@ TEST_CASE("text_classification leaves what its contract says", "[programs][text_
     CHECK(mentions(content_of("run/report.html"), "anchor in Italian"));
 }
 
-TEST_CASE("text_classification does not depend on the number of threads", "[programs][text_classification]") {
+TEST_CASE("text_classification does not depend on the number of threads", "[programs][text_classification][threads]") {
     const Place place;
     for (const char* threads : {"1", "3"}) {
         const Outcome outcome = classify(

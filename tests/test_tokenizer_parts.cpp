@@ -71,6 +71,27 @@ Strings merged_plainly(Strings word, const std::vector<Bpe::Merge>& merges) {
 
 }  // namespace
 
+TEST_CASE("texts: a limit leaves out what would come behind it", "[tokenizer]") {
+    SourcedText text("abc");
+    text.set_limit(7);
+    SourcedText::Builder part(text);
+    part.keep(0, 1);
+    part.replace(1, 2, "12345");
+    CHECK_FALSE(SourcedText(text).was_cut());
+    part.replace(2, 3, "xy");  // one byte too many
+    part.keep(2, 3);           // would fit, but not behind what is missing
+    const SourcedText cut = std::move(part).finish();
+    CHECK(cut.text() == "a12345");
+    CHECK(cut.was_cut());
+    CHECK(cut.source(0, 6) == Span{0, 2});
+    SourcedText::Builder again(cut);
+    again.keep(0, 6);
+    again.replace(6, 6, "!");
+    const SourcedText full = std::move(again).finish();
+    CHECK(full.text() == "a12345!");
+    CHECK(full.was_cut());  // and stays so
+}
+
 TEST_CASE("a text knows where its bytes came from, whatever was done to it", "[tokenizer]") {
     SourcedText text("hello world");
     CHECK(text.source(0, 11) == Span{0, 11});

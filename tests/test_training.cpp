@@ -38,7 +38,7 @@ struct TrainingLoop {
 
 }  // namespace
 
-TEST_CASE("after the first step a training loop allocates nothing", "[training][cuda]") {
+TEST_CASE("after the first step a training loop allocates nothing", "[training][cuda][A16]") {
     TrainingLoop loop(EACH_DEVICE());
     loop.step();
     const int64_t misses = pool().misses;
@@ -46,7 +46,7 @@ TEST_CASE("after the first step a training loop allocates nothing", "[training][
     CHECK(pool().misses == misses);
 }
 
-TEST_CASE("training gives the same bytes for any number of threads", "[training][determinism]") {
+TEST_CASE("training gives the same bytes for any number of threads", "[training][determinism][A26][threads]") {
     const int n_threads = omp_get_max_threads();
     std::vector<double> losses;
     std::vector<uint32_t> states;

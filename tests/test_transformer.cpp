@@ -149,7 +149,7 @@ TEST_CASE("an encoder without layers is its embeddings", "[nn][transformer]") {
 }
 
 TEST_CASE("vectors of many texts are those of each text alone, for any threads and passes",
-          "[nn][transformer][determinism]") {
+          "[nn][transformer][determinism][threads]") {
     TinyEncoder encoder;
     std::vector<std::vector<int32_t>> texts;
     for (int i = 0; i < 60; i++) texts.push_back(some_texts()[size_t(i * i % 5)]);
@@ -271,18 +271,25 @@ TEST_CASE("dropout drops the same for a seed, and other things each time", "[nn]
     CHECK(encoder.counters().at("layers.1.attention.dropout.n_calls") == 1);
 }
 
-TEST_CASE("ids and lengths out of range are named", "[nn][transformer][M6][J7]") {
+TEST_CASE("texts that are longer than the encoder's positions are named", "[nn][transformer][J7]") {
+    TinyEncoder encoder, bert(tiny_config("bert"));
+    const std::vector<int32_t> longest(20, 5), longer(21, 5);
+    CHECK_OK(states(encoder, {longest}).shape == Shape{20, 36});
+    CHECK_ERROR(states(encoder, {{5}, longer}), ValueError,
+                "text 1 has 21 tokens; want at most 20, special tokens included");
+    CHECK_ERROR(states(bert, {longer}), ValueError, "text 0 has 21 tokens; want at most 20");
+    CHECK(EncoderConfig{}.max_tokens() == 512);
+    // The number is that of the text among all texts, whatever pass it is in.
+    std::vector<std::vector<int32_t>> texts(100, longest);
+    texts[70] = longer;
+    CHECK_ERROR(encode_texts(encoder, texts, Pooling::mean, 128), ValueError, "text 70 has 21 tokens");
+}
+
+TEST_CASE("ids out of range are named", "[nn][transformer][M6]") {
     TinyEncoder encoder;
     const auto run = [&](const std::vector<std::vector<int32_t>>& texts) { states(encoder, texts); };
     CHECK_ERROR(run({{5}, {6, 97}}), ValueError, "text 1, token 1: id 97 is outside [0, 97)");
     CHECK_ERROR(run({{-1}}), ValueError, "text 0, token 0: id -1 is outside [0, 97)");
-    const std::vector<int32_t> longest(20, 5), longer(21, 5);
-    run({longest});
-    CHECK_ERROR(run({{5}, longer}), ValueError, "text 1 has 21 tokens; want at most 20, special tokens included");
-    TinyEncoder bert(tiny_config("bert"));
-    CHECK_ERROR(states(bert, {longer}), ValueError, "text 0 has 21 tokens; want at most 20");
-    CHECK(EncoderConfig{}.max_tokens() == 512);
-
     PackedTokens tokens = PackedTokens::from(some_texts());
     tokens.starts[1] = 9;
     CHECK_ERROR(encoder(tokens), ValueError, "TransformerEncoder: starts[2] is 8 behind 9");
@@ -291,8 +298,6 @@ TEST_CASE("ids and lengths out of range are named", "[nn][transformer][M6][J7]")
     std::vector<std::vector<int32_t>> texts(100, std::vector<int32_t>(20, 5));
     texts[70][3] = 97;
     CHECK_ERROR(encode_texts(encoder, texts, Pooling::mean, 128), ValueError, "text 70, token 3: id 97 is outside");
-    texts[70] = longer;
-    CHECK_ERROR(encode_texts(encoder, texts, Pooling::mean, 128), ValueError, "text 70 has 21 tokens");
     texts[70] = {};
     CHECK_ERROR(encode_texts(encoder, texts, Pooling::mean, 128), ValueError, "text 70 is empty");
     CHECK_ERROR(encode_texts(encoder, {}, Pooling::mean, 0), ValueError, "0 tokens a pass; want 1 or more");

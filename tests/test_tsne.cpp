@@ -213,7 +213,7 @@ TEST_CASE("t-SNE: copies, lines and single points", "[nn][tsne]") {
                   tsne(x.slice(1, 0, 5).contiguous(), {.perplexity = 5, .n_iterations = 9})));
 }
 
-TEST_CASE("t-SNE: the same bytes for any number of threads", "[nn][tsne][determinism]") {
+TEST_CASE("t-SNE: the same bytes for any number of threads", "[nn][tsne][determinism][threads]") {
     const int n_threads = omp_get_max_threads();
     const Tensor x = Tensor::normal({150, 6}, Random{6, 1});
     std::vector<Tensor> pictures;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "data/safetensors_file.h"
+#include "tests/torch_samples.h"
 #include "tests/weights_samples.h"
 
 using namespace koine;
@@ -152,7 +153,7 @@ TEST_CASE("S16: a model in several files is one", "[data][weights][S16]") {
     CHECK(values_of(*lax, "b") == std::vector<real>{5, 6, 7});
 }
 
-TEST_CASE("S16: an index may name files beside it, and nothing else", "[data][weights][S16]") {
+TEST_CASE("S16: an index may name files beside it, and nothing else", "[data][weights][S16][A28]") {
     const Sharded sharded;
     std::filesystem::create_directory(sharded.folder / "sub");
     sharded.folder.write("sub/three.safetensors", safetensors_file({kC}));
@@ -162,6 +163,11 @@ TEST_CASE("S16: an index may name files beside it, and nothing else", "[data][we
         check_refused([&] { sharded.open(with("c", path)); }, "UNSAFE",
                       "expected one beside the index, without a path");
     }
+}
+
+TEST_CASE("S16: an index whose files are none", "[data][weights][S16]") {
+    const Sharded sharded;
+    std::filesystem::create_directory(sharded.folder / "sub");
     check_refused([&] { sharded.open(bytes_of(R"({"weight_map": {"a": 1}})")); }, "VALUE",
                   "field weight_map.a: is 1, expected a string");
     check_refused([&] { sharded.open(with("c", "sub")); }, "IO", "is a directory");
@@ -193,7 +199,7 @@ TEST_CASE("S16: shards that do not hold what the index says", "[data][weights][S
     check_refused([&] { sharded.open(many); }, "LIMIT", "names 600 files; at most 512");
 }
 
-TEST_CASE("S18: a file that shrinks after it was opened", "[data][weights][S18]") {
+TEST_CASE("S18: a file that shrinks after it was opened", "[data][weights][S18][A29]") {
     const ScratchFolder folder;
     const std::string path = folder.write("x", safetensors_file({kA, kB}));
     const auto file = open_weights(path);
@@ -202,7 +208,7 @@ TEST_CASE("S18: a file that shrinks after it was opened", "[data][weights][S18]"
     check_refused([&] { values_of(*file, "b"); }, "TRUNC", "the file ends inside the values");
 }
 
-TEST_CASE("generic sweep: an index with every cut and every flipped bit", "[data][weights][sweep]") {
+TEST_CASE("generic sweep: an index with every cut and every flipped bit", "[data][weights][sweep][A11]") {
     const Sharded sharded;
     const Bytes good = shard_index(kGood);
     const int n_refused = sweep(good, good.size(), {}, true, [&](const Bytes& input) {
@@ -214,4 +220,21 @@ TEST_CASE("generic sweep: an index with every cut and every flipped bit", "[data
         }
     });
     CHECK(n_refused > 500);
+}
+
+TEST_CASE("an index that names an index is refused", "[data][weights]") {
+    const Sharded sharded;
+    sharded.folder.write("nested.safetensors", shard_index(kGood));
+    check_refused([&] { sharded.open(with("c", "nested.safetensors")); }, "MAGIC",
+                  "is an index itself, expected weights");
+}
+
+TEST_CASE("shards may be files of torch.save", "[data][weights]") {
+    const Sharded sharded;
+    sharded.folder.write("three.bin",
+                         torch_zip(pk::program(pk::state({{"c", pk::tensor(pk::storage("0", 2), 0, {2}, {1})}})),
+                                   {{"0", f32_bytes({9, 10})}}));
+    const auto file = sharded.open(with("c", "three.bin"));
+    CHECK(values_of(*file, "c") == std::vector<real>{9, 10});
+    CHECK(values_of(*file, "b") == std::vector<real>{5, 6, 7});
 }

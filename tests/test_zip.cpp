@@ -132,7 +132,7 @@ TEST_CASE("P17: the end record is missing or lies", "[zip][P17]") {
     Bytes unsure = zip64.bytes;  // "see zip64" is no contradiction
     put_le(unsure, zip64.end + 8, UINT64_MAX, 8);
     put_le(unsure, zip64.end + 16, UINT32_MAX, 4);
-    CHECK(read_archive(unsure) == "m/a=first;m/b=the second;");
+    CHECK_OK(read_archive(unsure) == "m/a=first;m/b=the second;");
     Bytes huge = unsure;
     put_le(huge, zip64.end64 + 24, uint64_t{1} << 62, 8);
     put_le(huge, zip64.end64 + 32, uint64_t{1} << 62, 8);
@@ -183,7 +183,7 @@ TEST_CASE("P17: zip64 fields in headers", "[zip][P17]") {
     check_archive(with_fields("", field(UINT64_MAX, UINT64_MAX)), "OFFSET", "reaches into the directory");
 }
 
-TEST_CASE("P17: an end record in a comment, and a directory of which there are two", "[zip][P17][P22]") {
+TEST_CASE("P17: an end record in a comment, and a directory of which there are two", "[zip][P17]") {
     const ZipLayout zip = zip_archive(kTwo);
     // The comment of the first end record is a directory of one entry and a second end record: programs that look from
     // the front and from the back see different archives.
@@ -201,7 +201,7 @@ TEST_CASE("P17: an end record in a comment, and a directory of which there are t
     check_archive(in_front, "OFFSET", "a comment of 256 bytes is announced");
 }
 
-TEST_CASE("P18: encryption, wrong checksums, headers that disagree", "[zip][P18]") {
+TEST_CASE("P18: encryption, wrong checksums, headers that disagree", "[zip][P18][A8]") {
     const ZipLayout zip = zip_archive(kTwo);
     const auto both_flags = [&](uint16_t flags) {
         Bytes bytes = changed(zip, zip.central[1] + 8, flags, 2);
@@ -211,7 +211,7 @@ TEST_CASE("P18: encryption, wrong checksums, headers that disagree", "[zip][P18]
     for (const int bit : {0, 6, 13}) check_archive(both_flags(uint16_t(8 | 1 << bit)), "UNSAFE", "is encrypted");
     for (const int bit : {4, 5, 7, 14})
         check_archive(both_flags(uint16_t(8 | 1 << bit)), "UNSAFE", "flags that nobody");
-    CHECK(read_archive(both_flags(8 | 1 << 11)) == "m/a=first;m/b=the second;");
+    CHECK_OK(read_archive(both_flags(8 | 1 << 11)) == "m/a=first;m/b=the second;");
     check_archive(changed(zip, zip.central[1] + 8, 9, 2), "UNSAFE", "is encrypted");
     check_archive(changed(zip, zip.local[1] + 6, 9, 2), "UNSAFE", "described differently");
 
@@ -247,7 +247,7 @@ TEST_CASE("P19: names that come twice, and names that leave the folder", "[zip][
     }
     check_archive(one_named(""), "UNSAFE", "is empty");
     check_archive(one_named(std::string("m/a\0.pkl", 8)), "UNSAFE", "\"m/a\\u0000.pkl\"");
-    CHECK(read_archive(one_named("m/..a/...")) == "m/..a/...=x;");
+    CHECK_OK(read_archive(one_named("m/..a/...")) == "m/..a/...=x;");
     CHECK(read_archive(one_named(std::string(1024, 'n'))).size() == 1024 + 3);
     check_archive(one_named(std::string(1025, 'n')), "LIMIT", "a name has 1025 bytes");
 }
@@ -329,7 +329,7 @@ TEST_CASE("P22: only what begins as an archive is one", "[zip][P22]") {
     check_archive(shifted, "OFFSET", "hole before it, expected it at byte 0");
 }
 
-TEST_CASE("generic sweep over a zip archive: every cut, every bit, every length", "[zip][sweep]") {
+TEST_CASE("generic sweep over a zip archive: every cut, every bit, every length", "[zip][sweep][A11]") {
     auto samples = kTwo;
     samples[1].is_deflated = true;
     const ZipLayout zip = zip_archive(samples, true);

@@ -63,6 +63,8 @@ struct Flags {
     bool full = false, tf32 = false, offline, quiet = false, json = false;
     std::vector<std::string> arguments;  // what stands beside the switches
 
+    std::string run_folder;  // where the run is, once there is one: set by Run
+
     /// threads: what OpenMP would use (OMP_NUM_THREADS is honoured); offline: $KOINE_OFFLINE is set and is not 0.
     Flags();
     virtual ~Flags() = default;

@@ -159,7 +159,7 @@ Run::Run(Flags& flags, const RunInfo& info)
     if (!resumed) write_file(where / "config.json", dumped(settings_now));  // the last: with it there is a run
     config = pairs_of(settings_now);
     env = pairs_of(env_now);
-    flags.resume = where.string();
+    flags.run_folder = where.string();
     link_latest(where, flags.name);
     if (!is_quiet) std::fputs(first_lines(flags, info).c_str(), stderr);
 }

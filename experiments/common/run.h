@@ -34,9 +34,9 @@ private:
 
 class Run {
 public:
-    /// Makes the folder, or with --resume opens one, points runs/NAME/latest to it and prints the first lines. From
-    /// then on flags.resume names the folder: what has been done can be gone on with. Throws UsageError when the folder
-    /// cannot be made, holds a run already, was begun with other settings, or is in use by another process.
+    /// Makes the folder, or with --resume opens one, points runs/NAME/latest to it and prints the first lines. Sets
+    /// flags.run_folder. Throws UsageError when the folder cannot be made, holds a run already, was begun with other
+    /// settings, or is in use by another process.
     Run(Flags& flags, const RunInfo& info);
 
     const std::filesystem::path& folder() const { return where; }

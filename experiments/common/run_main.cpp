@@ -40,9 +40,10 @@ int say(const Flags& flags, const std::string& kind, const std::string& what, in
 // Repeats the steps since the last checkpoint, and looks at what every op returns: the sentence that names the first
 // one to fail. Training takes no look at that, which would double its time.
 std::string first_op(Flags& flags, const std::function<void()>& body, const std::string& before) {
-    if (anomaly_mode() || flags.resume.empty() || interrupted()) return "";
+    if (anomaly_mode() || flags.run_folder.empty() || interrupted()) return "";
     say(flags, "not finite:", " repeating the steps since the last checkpoint to find the op", 5);
     anomaly_mode() = true;
+    flags.resume = flags.run_folder;
     flags.quiet = true;
     try {
         body();

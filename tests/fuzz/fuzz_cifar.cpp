@@ -11,14 +11,13 @@
 #include "tests/fuzz/fuzz_file.h"
 
 using namespace koine;
-using koine::testing::fuzz_file;
-using koine::testing::must;
+using namespace koine::testing;
 
 namespace {
 
 constexpr uint64_t kMaxBytes = 1 << 22;
 
-void read_records(std::span<const uint8_t> bytes, const std::string& file, const CifarFormat& format) {
+void read_records(ByteSpan bytes, const std::string& file, const CifarFormat& format) {
     const CifarImages images = parse_cifar({bytes.begin(), bytes.end()}, file, format);
     const size_t n = images.labels.size();
     must(n > 0 && images.images.dims == std::vector<int64_t>{int64_t(n), 3, 32, 32});
@@ -48,7 +47,7 @@ void read_tar(GzipReader& in) {
 }
 
 /// The same with the right checksum in every block, as if each were a header.
-std::vector<uint8_t> repaired(std::span<const uint8_t> tar) {
+std::vector<uint8_t> repaired(ByteSpan tar) {
     std::vector<uint8_t> out(tar.begin(), tar.end());
     for (size_t at = 0; at + 512 <= out.size(); at += 512) {
         uint8_t* block = out.data() + at;
@@ -64,7 +63,7 @@ std::vector<uint8_t> repaired(std::span<const uint8_t> tar) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (size == 0) return 0;
-    const std::span<const uint8_t> rest(data + 1, size - 1);
+    const ByteSpan rest(data + 1, size - 1);
     try {
         switch (data[0] % 6) {
             case 0: {

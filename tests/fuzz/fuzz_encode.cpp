@@ -10,7 +10,7 @@
 #include "tests/fuzz/fuzz_file.h"
 
 using namespace koine;
-using koine::testing::must;
+using namespace koine::testing;
 
 namespace {
 

@@ -8,8 +8,7 @@
 #include "tests/fuzz/fuzz_file.h"
 
 using namespace koine;
-using koine::testing::fuzz_file;
-using koine::testing::must;
+using namespace koine::testing;
 
 namespace {
 
@@ -23,7 +22,7 @@ void check(const SafetensorsHeader& header, uint64_t payload_bytes) {
     must(end == payload_bytes);
 }
 
-void read_file(std::span<const uint8_t> bytes) {
+void read_file(ByteSpan bytes) {
     SafetensorsFile file(fuzz_file(bytes));
     std::vector<real> values;
     for (size_t i = 0; i < file.entries().size(); i++) {
@@ -52,7 +51,7 @@ void read_header(std::string_view json, uint64_t payload_bytes) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (size < 2) return 0;
-    const std::span<const uint8_t> rest(data + 2, size - 2);
+    const ByteSpan rest(data + 2, size - 2);
     try {
         if (data[0] % 2 == 0) {
             read_file(rest);

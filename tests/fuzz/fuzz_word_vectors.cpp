@@ -7,8 +7,7 @@
 #include "tests/fuzz/fuzz_file.h"
 
 using namespace koine;
-using koine::testing::fuzz_file;
-using koine::testing::must;
+using namespace koine::testing;
 
 namespace {
 

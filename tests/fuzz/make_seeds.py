@@ -1,4 +1,5 @@
-"""Small files of every format that the loaders read, for the fuzz targets to begin with.
+"""Small files of every format that the loaders read, for the fuzz targets to begin with; those of texts, tables and
+whole folders are made by folder_seeds.py.
 
     python3 tests/fuzz/make_seeds.py FOLDER     writes FOLDER/TARGET/* for each target
 """
@@ -11,6 +12,8 @@ import struct
 import sys
 import tarfile
 import zipfile
+
+import folder_seeds
 
 GOLDEN = pathlib.Path(__file__).parent.parent / "golden"
 WORDS = ["the", "</s>", "café", "of"]
@@ -215,6 +218,8 @@ def main(folder):
     for name, seed in vectors.items():
         seeds[f"fuzz_word_vectors/{name}"] = b"\0" + seed
         seeds[f"fuzz_word_vectors/{name}-strict"] = b"\1" + seed
+    for target, files in folder_seeds.all_seeds().items():
+        seeds.update({f"{target}/{name}": seed for name, seed in files.items()})
     for name, seed in seeds.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
