@@ -39,8 +39,14 @@ HD void products(Team t, int64_t rows, int64_t cols, int64_t depth, Elements a, 
         const int32_t n = int32_t(place);
         const int64_t i = rows_first ? n % row_step : n / col_step, j = rows_first ? n / row_step : n % col_step;
         const real *x[kRows], *y[kCols];  // past the end, the last one once more: read, but not put
-        for (int r = 0; r < kRows; r++) x[r] = a.p + (i + r * row_step < rows ? i + r * row_step : rows - 1) * a.row;
-        for (int c = 0; c < kCols; c++) y[c] = b.p + (j + c * col_step < cols ? j + c * col_step : cols - 1) * b.col;
+        for (int r = 0; r < kRows; r++) {
+            const int64_t row = i + int64_t(r) * row_step;
+            x[r] = a.p + (row < rows ? row : rows - 1) * a.row;
+        }
+        for (int c = 0; c < kCols; c++) {
+            const int64_t col = j + int64_t(c) * col_step;
+            y[c] = b.p + (col < cols ? col : cols - 1) * b.col;
+        }
         real sums[kRows][kCols] = {};
         for (int64_t k = 0; k < depth; k++) {
             for (int r = 0; r < kRows; r++) {
@@ -51,7 +57,7 @@ HD void products(Team t, int64_t rows, int64_t cols, int64_t depth, Elements a, 
         }
         for (int r = 0; r < kRows; r++) {
             for (int c = 0; c < kCols; c++) {
-                const int64_t row = i + r * row_step, col = j + c * col_step;
+                const int64_t row = i + int64_t(r) * row_step, col = j + int64_t(c) * col_step;
                 if (row < rows && col < cols) put(row, col, sums[r][c]);
             }
         }

@@ -53,7 +53,7 @@ void BiasActivation::rows(int64_t first, int64_t n) const {
 
 Tensor activation_grad(const Tensor& dy, const Tensor& z, const Tensor& y, Activation act) {
     if (act == Activation::none) return dy;
-    const Tensor dz = Tensor::empty(dy.shape, dy.device());
+    Tensor dz = Tensor::empty(dy.shape, dy.device());
     with_activation(act, [&](auto f) {
         for_each(dy.device(), dy.numel(), MapBackward<decltype(f)>{{dz.data(), 0}, dy.data(), z.data(), y.data(), f},
                  8);
