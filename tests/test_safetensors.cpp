@@ -345,7 +345,7 @@ TEST_CASE("the four attacks of the audit of safetensors", "[safetensors][A3]") {
         const std::string path = folder.write("x.safetensors", file);
         for (const auto& load :
              {std::function<void()>([&] { load_checkpoint(path); }), {[&] { open_weights(path); }}}) {
-            const std::clock_t start = std::clock();  // of this process: other programs may run
+            [[maybe_unused]] const std::clock_t start = std::clock();  // of this process: other programs may run
             check_refused(load, expected, part);
 #ifndef __SANITIZE_ADDRESS__
             CHECK(double(std::clock() - start) / CLOCKS_PER_SEC < 1);
