@@ -262,6 +262,12 @@ hostile:
 	+@$(SUBMAKE) CUDA=0 SAN=0 REAL=float $(HOSTILE)
 	@$(PASSIVE) TMPDIR=$$(test -w /dev/shm && echo /dev/shm || echo /tmp) $(HOSTILE) --use-colour no
 
+# Runs of four experiments are killed fifty times, and resumed; `make test` does it ten times.
+.PHONY: kills
+kills:
+	+@$(SUBMAKE) CUDA=0 SAN=0 REAL=float build/float-$(ARCH)/koine_tests
+	@$(PASSIVE) KOINE_KILLS=1 build/float-$(ARCH)/koine_tests --use-colour no "X1: runs that are killed*"
+
 $(BUILD)/koine_hostile: $(call objects,$(HOSTILE_SRC) tests/main.cpp) $(BUILD)/libcommon.a $(BUILD)/libkoine.a
 	@echo "  link     $@"
 	@$(LINK) -o $@ $^ $(CATCH_LIBS) $(LIBS) -ldl
@@ -454,6 +460,7 @@ help:
 	@echo "make cuda-compile  every kernel through nvcc (no GPU needed)"
 	@echo "make fake-cuda     the GPU path on a GPU made of host memory: its tests, and every experiment"
 	@echo "make hostile       every format against every damage, on a system that fails"
+	@echo "make kills         runs that are killed fifty times, and resumed, end in the same bytes"
 	@echo "make doctor        what is installed, what is missing, what will be slow"
 	@echo "make clean         remove everything that was built"
 	@echo "Options: CUDA=$(CUDA) ARCH=$(ARCH) REAL=$(REAL) SAN=$(SAN); this build goes to $(BUILD)"

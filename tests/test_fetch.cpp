@@ -42,6 +42,7 @@ HttpAnswer toy_mirror(const HttpRequest& request) {
     if (mode == "endless") {
         answer.body.resize(40 << 20, 'x');
         answer.states_size = false;
+        answer.n_at_once = 4 << 20;
     }
     return answer;
 }
