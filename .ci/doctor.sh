@@ -20,6 +20,14 @@ have_header() {  # NAME...: one of these headers in a usual place
     return 1
 }
 have_program() { command -v "$1" >/dev/null 2>&1; }
+have_libfuzzer() {  # and AddressSanitizer's runtime: some distributions have both in a package of their own
+    probe=${TMPDIR:-/tmp}/koine-doctor.$$
+    echo 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }' |
+        clang++ -fsanitize=fuzzer,address -x c++ - -o "$probe" >/dev/null 2>&1
+    found=$?
+    rm -f "$probe"
+    return $found
+}
 have_libomp() { echo '#include <omp.h>' | clang++ -fopenmp -fsyntax-only -x c++ - >/dev/null 2>&1; }
 # Not any cblas.h: netlib's has neither OpenBLAS's types nor its threads. Debian has a folder for each flavour.
 have_openblas() {
@@ -61,7 +69,7 @@ need required Catch2    "the tests"                            catch2           
 need optional curl      "fetching data sets"                   curl                  curl            curl           have_program curl
 need optional gnuplot   "charts; without it runs have none"    gnuplot-nox           gnuplot-minimal gnuplot        have_program gnuplot
 if [ -n "${FUZZ:-}" ]; then  # make deps FUZZ=1
-    need optional clang++ "make fuzz, with libFuzzer"          clang                 clang           llvm           have_program clang++
+    need optional libFuzzer "make fuzz: clang, its sanitizers" clang                 "clang compiler-rt" llvm       have_libfuzzer
     need optional libomp  "make fuzz, OpenMP for clang"        libomp-dev            libomp-devel    libomp         have_libomp
 fi
 
@@ -72,7 +80,12 @@ if [ "$mode" = --install ]; then
     echo "installing:$missing"
     # shellcheck disable=SC2086  # the list is meant to be split
     case $manager in
-        apt) $sudo apt-get update -qq && $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing ;;
+        apt)
+            $sudo apt-get update -qq
+            case " $missing " in
+            *" clang "*) if apt-cache show libclang-rt-dev >/dev/null 2>&1; then missing="$missing libclang-rt-dev"; fi ;;
+            esac
+            $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing ;;
         dnf) $sudo dnf install -y -q $missing ;;
         brew) brew install -q $missing ;;
         *) echo "no apt-get, dnf or brew here: install these by hand:$missing" >&2; exit 1 ;;
