@@ -19,8 +19,8 @@
 
 namespace koine {
 
-/// Limits of what is accepted: a header of 100 MB (the format's own limit), 100 000
-/// tensors: the largest published models have fewer in all of their files together.
+/// Limits of what is accepted: a header of 100 MB (the format's own limit), 100 000 tensors in a file (with more, their
+/// entries could take more memory than twice the file and 16 MB).
 inline constexpr uint64_t kMaxHeaderBytes = 100'000'000;
 inline constexpr size_t kMaxTensors = 100'000;
 

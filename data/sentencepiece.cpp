@@ -1,8 +1,7 @@
 // A tokenizer from a SentencePiece model: its tokens and ids, the way back to text; see sentencepiece.h.
 #include "data/sentencepiece.h"
 
-#include <algorithm>
-
+#include "data/json.h"
 #include "data/sentencepiece_parts.h"
 #include "data/utf8.h"
 #include "tensor/error.h"
@@ -33,12 +32,9 @@ void check_fairseq(const SentencePieceModel& model, const std::string& file) {
     for (size_t i = 0; i < 3; i++) {
         const PieceKind kind = i == 0 ? PieceKind::unknown : PieceKind::control;
         if (i < model.pieces.size() && model.pieces[i].text == begins[i] && model.pieces[i].kind == kind) continue;
-        std::string found = i < model.pieces.size() ? "is '" + model.pieces[i].text + "'" : "is missing";
-        // A terminal would obey control characters.
-        std::replace_if(
-            found.begin(), found.end(), [](char c) { return uint8_t(c) < 0x20 || c == 0x7f; }, '?');
         throw DataError("VALUE", file, "piece " + std::to_string(i),
-                        found + ", but the ids of " + "this encoder are for models that begin with <unk>, <s>, </s>");
+                        (i < model.pieces.size() ? "is " + shown(model.pieces[i].text) : "is missing") +
+                            ", but the ids of this encoder are for models that begin with <unk>, <s>, </s>");
     }
 }
 

@@ -94,11 +94,11 @@ TEST_CASE("sentencepiece model: pieces that do not fit together", "[data][senten
     const Bytes bare = sp_piece("<unk>", 0, 2) + sp_piece("a", -1);
     CHECK_OK(read(bare).around.before.empty());
     for (const auto ids : {SentencePieceIds::xlm_roberta, SentencePieceIds::camembert}) {
-        refuses(bare, "VALUE", "piece 1: is 'a', but the ids of this encoder are for models that begin with <unk>, <s>",
-                ids);
+        refuses(bare, "VALUE",
+                "piece 1: is \"a\", but the ids of this encoder are for models that begin with <unk>, <s>", ids);
         refuses(sp_piece("<unk>", 0, 2), "VALUE", "piece 1: is missing", ids);
-        refuses(sp_piece("<s>", 0, 3) + sp_piece("<unk>", 0, 2), "VALUE", "piece 0: is '<s>'", ids);
-        refuses(sp_piece("<unk>", 0, 2) + sp_piece("<s>", 0), "VALUE", "piece 1: is '<s>'", ids);
+        refuses(sp_piece("<s>", 0, 3) + sp_piece("<unk>", 0, 2), "VALUE", "piece 0: is \"<s>\"", ids);
+        refuses(sp_piece("<unk>", 0, 2) + sp_piece("<s>", 0), "VALUE", "piece 1: is \"<s>\"", ids);
     }
 }
 

@@ -53,8 +53,7 @@ std::string first_op(Flags& flags, const std::function<void()>& body, const std:
     } catch (const std::exception& e) {
         return std::string("\n  the first op to fail was not found: ") + e.what();
     }
-    return "\n  repeated, the same steps were finite, and the run is complete: not every time the same? Test the "
-           "memory";
+    return "\n  repeated, the same steps were finite, and the run is complete; they should be the same every time";
 }
 
 }  // namespace
