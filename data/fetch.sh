@@ -163,7 +163,8 @@ from_mirror() {
         # A server may be silent about the size of what it sends: then curl may write so much and 32 MB (ulimit: 512 bytes).
         status=$(if [ "$3" != 0 ]; then ulimit -f $(($3 / 512 + 65536)); fi
             ask $quiet --fail --location --max-redirs 5 --proto-redir "$(redirects_of "$1")" \
-            --connect-timeout "$stall" --speed-limit 1000 --speed-time "$stall" --max-filesize "$3" --continue-at - --output "$part" --write-out '%{http_code}' "$1") || code=$?
+            --connect-timeout "$stall" --speed-limit 1000 --speed-time "$stall" \
+            --max-filesize "$3" --continue-at - --output "$part" --write-out '%{http_code}' "$1") || code=$?
         stop_watching
         if [ $code -eq 22 ] && [ "$status" -eq 416 ]; then code=33; fi  # the part is longer than the file
         case $code in

@@ -15,6 +15,14 @@
 
 namespace koine::testing {
 
+/// Of a command line.
+using Words = std::vector<std::string>;
+
+inline Words operator+(Words a, const Words& b) {
+    a.insert(a.end(), b.begin(), b.end());
+    return a;
+}
+
 struct Outcome {
     int code;
     std::string out, err;

@@ -16,13 +16,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-using Words = std::vector<std::string>;
-
-Words operator+(Words a, const Words& b) {
-    a.insert(a.end(), b.begin(), b.end());
-    return a;
-}
-
 Outcome run_on(const std::string& device, const std::string& program, const Words& words, const std::string& out) {
     return run(program, words + Words{"--data-set", "synthetic", "--device", device, "--out", out, "--quiet"});
 }

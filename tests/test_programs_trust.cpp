@@ -23,13 +23,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-using Words = std::vector<std::string>;
-
-Words operator+(Words a, const Words& b) {
-    a.insert(a.end(), b.begin(), b.end());
-    return a;
-}
-
 #if defined(__SANITIZE_ADDRESS__)
 #define SKIP_UNDER_SANITIZERS() \
     SKIP_TEST("it takes minutes under sanitizers, which have looked at these programs by now")

@@ -25,8 +25,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-using Words = std::vector<std::string>;
-
 const std::string kBert = std::string(KOINE_SOURCE_DIR) + "/tests/golden/pretrained/bert";
 const Words kKinds = {"absolute", "relative", "relative_centered"};
 const Words kDirections = {"en", "it_zero_shot", "it", "en_zero_shot"};
