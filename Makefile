@@ -198,8 +198,10 @@ catalogue-check:
 	@KOINE_CATALOGUE=build/catalogue.md $(CATALOGUE)
 	@diff tests/README.md build/catalogue.md || { echo "tests/README.md is not what its tests say: make catalogue"; exit 1; }
 
-sanitize:
+.PHONY: sanitize-build
+sanitize-build:
 	+@$(SUBMAKE) CUDA=0 SAN=1 build/float-$(ARCH)-san/koine_tests
+sanitize: sanitize-build
 	@$(PASSIVE) build/float-$(ARCH)-san/koine_tests --use-colour no
 
 # Every experiment once, end to end, on generated data; stitch and invariance on a model that was trained for that.
@@ -234,8 +236,15 @@ smoke: $(PROGRAMS)
 
 check: test sanitize smoke
 
+# README=1 puts the table into README.md. PYTHON, PAIRS, DEVICE and WORKLOADS: tests/bench/run.py.
+.PHONY: bench-scaling
 bench: $(BUILD)/koine_bench
-	@BENCH=$(BUILD)/koine_bench sh tests/bench/run.sh
+	@$(call has,python3,bench,python3)
+	@BENCH=$(BUILD)/koine_bench python3 tests/bench/run.py $(if $(README),--readme)
+
+bench-scaling: $(BUILD)/koine_bench
+	@$(call has,python3,bench-scaling,python3)
+	@BENCH=$(BUILD)/koine_bench python3 tests/bench/run.py --scaling
 
 # Every kernel through nvcc, and all linked. No GPU is needed: the programs run their CPU path, and say what is missing
 # for the other.
@@ -451,7 +460,8 @@ help:
 	@echo "make check         test, sanitize and smoke"
 	@echo "make sanitize      all tests under AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make smoke         every experiment once on generated data"
-	@echo "make bench         times of ops and training steps, beside PyTorch where PYTHON=... has it"
+	@echo "make bench         times beside those of PyTorch and others, where PYTHON=... has them; README=1: into README.md"
+	@echo "make bench-scaling cost against batch, image size, tokens and words, by threads: a figure"
 	@echo "make fuzz          damaged files for the readers, SECONDS=60 for each target (needs clang); fuzz-replay: known ones"
 	@echo "make coverage      lines and branches of data/ that the tests reach (needs gcovr)"
 	@echo "make tsan          the tests that run threads, under ThreadSanitizer (needs clang)"

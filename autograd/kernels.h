@@ -39,6 +39,7 @@ struct MapBackward {
 /// y[i] = f.f(x[i]); dx[i] = dy[i] f.df(x[i], y[i]). Under NoGrad, x's buffer becomes y's when nobody else can see it.
 template <class F>
 Var map(const char* op, Var x, F f = {}) {
+    const Profiled scope(op);
     require_same_device(op, {&x});
     const Tensor in = x.value.contiguous();
     const bool donates = NoGrad::is_active() && in.storage.use_count() == 2 && !x.node;  // x.value and `in`
@@ -114,6 +115,7 @@ struct Plus {
 /// y = f.f(a, b), shapes broadcast; da = dy f.da(a, b), db = dy f.db(a, b), each summed back to its shape.
 template <class F>
 Var zip(const char* op, const Var& a, const Var& b, F f = {}) {
+    const Profiled scope(op);
     require_same_device(op, {&a, &b});
     const Tensor y = Tensor::empty(broadcast(op, a.shape(), b.shape()), a.device());
     zip_into(y, a.value, b.value, ZipValue<F>{f});

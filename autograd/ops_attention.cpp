@@ -123,6 +123,12 @@ void for_heads(const Tensor& qkv, const std::vector<int64_t>& starts, int64_t n_
     });
 }
 
+int64_t sum_of_squared_lengths(const std::vector<int64_t>& starts) {
+    int64_t sum = 0;
+    for (size_t n = 1; n < starts.size(); n++) sum += (starts[n] - starts[n - 1]) * (starts[n] - starts[n - 1]);
+    return sum;
+}
+
 // Room for n blocks of a head's scores; one size for all heads, so that the pool has it after the first.
 Tensor scores(const Head& head, int64_t n) { return Tensor::empty({n, std::max(kScores, head.n_tokens)}, head.device); }
 
@@ -139,6 +145,7 @@ Var attention(const Var& qkv, const std::vector<int64_t>& starts, int64_t n_head
 
 Var attention(AttentionAlgorithm algorithm, const Var& qkv, const std::vector<int64_t>& starts, int64_t n_heads,
               real p_dropout, bool training, Random rng) {
+    const Profiled scope("attention");
     const Shape& s = qkv.shape();
     if (s.rank != 2 || n_heads < 1 || s[1] < 1 || s[1] % (3 * n_heads) != 0) {
         throw ShapeError("attention: qkv " + s.str() + ", " + std::to_string(n_heads) +
@@ -151,17 +158,22 @@ Var attention(AttentionAlgorithm algorithm, const Var& qkv, const std::vector<in
     const bool drops = training && p_dropout > 0;
     const DropoutMask mask{p_dropout, 1 / (1 - p_dropout), rng};
     const Tensor in = qkv.value.contiguous(), y = Tensor::empty({s[0], n_features}, qkv.device());
+    const int64_t flop = 4 * sum_of_squared_lengths(starts) * n_features;
+    profile_flop(flop);
     if (algorithm == AttentionAlgorithm::rows) {
         const AttentionRows rows(in, starts, n_heads, drops, mask);
         const Tensor stats = Tensor::empty({s[0], n_heads, 2}, qkv.device());
         rows.forward(y, stats);
-        return record("attention", y, {&qkv},
-                      [=](const Tensor& dy, Grads& dx) { rows.backward(y, stats, dy, dx.slot(0)); });
+        return record("attention", y, {&qkv}, [=](const Tensor& dy, Grads& dx) {
+            profile_flop(2 * flop);
+            rows.backward(y, stats, dy, dx.slot(0));
+        });
     }
     for_heads(in, starts, n_heads, drops, mask, [&](const Head& head, int64_t row, int64_t column) {
         head.forward(y.data() + row * n_features + column, n_features, scores(head, 1).data());
     });
     return record("attention", y, {&qkv}, [=](const Tensor& dy, Grads& dx) {
+        profile_flop(2 * flop);
         const GradSlot slot = dx.slot(0);
         for_heads(in, starts, n_heads, drops, mask, [&](const Head& head, int64_t row, int64_t column) {
             const GradSlot dq = slot.at(row * 3 * n_features + column);
@@ -214,6 +226,7 @@ struct SegmentMeanRowGrad {
 }  // namespace
 
 Var segment_mean(const Var& x, const std::vector<int64_t>& starts) {
+    const Profiled scope("segment_mean");
     const Shape& s = x.shape();
     if (s.rank != 2) throw ShapeError("segment_mean: x " + s.str() + "; want [T, D]");
     require_starts("segment_mean", starts, s[0]);

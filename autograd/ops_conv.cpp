@@ -23,6 +23,7 @@ std::string shapes(const char* op, const Var& x, const Var& w, const Var& b) {
 }  // namespace
 
 Var conv2d(const Var& x, const Var& w, const Var& b, const ConvOptions& options, Activation act) {
+    const Profiled scope("conv2d");
     const bool has_bias = b.value.is_defined();
     require_options("conv2d", options);
     const Shape &sx = x.shape(), &sw = w.shape();
@@ -46,7 +47,10 @@ Var conv2d(const Var& x, const Var& w, const Var& b, const ConvOptions& options,
     conv_forward(device, s, in.data(), weight.data(), z.data(),
                  [&](int64_t first, int64_t n) { finish.rows(first, n); });
     const Tensor y = finish.y;
+    const int64_t flop = 2 * s.n * s.pixels_out() * s.o * s.patch();  // of each of the three products
+    profile_flop(flop);
     return record("conv2d", y, {&x, &w, &b}, [=](const Tensor& dy, Grads& dx) {
+        profile_flop((dx.wants(0) + dx.wants(1)) * flop);
         const Tensor dz = activation_grad(dy, z, y, act);
         if (has_bias && dx.wants(2)) column_sums(device, dz.data(), s.n * s.pixels_out(), s.o, dx.slot(2));
         if (dx.wants(0)) {
@@ -61,6 +65,7 @@ Var conv2d(const Var& x, const Var& w, const Var& b, const ConvOptions& options,
 }
 
 Var conv_transpose2d(const Var& x, const Var& w, const Var& b, const ConvOptions& options) {
+    const Profiled scope("conv_transpose2d");
     const bool has_bias = b.value.is_defined();
     require_options("conv_transpose2d", options);
     const Shape &sx = x.shape(), &sw = w.shape();
@@ -89,7 +94,10 @@ Var conv_transpose2d(const Var& x, const Var& w, const Var& b, const ConvOptions
     const BiasActivation finish(y, b.value, Activation::none, false);
     conv_input_grad(device, s, in.data(), weight.data(), 0, y.data(),
                     [&](int64_t first, int64_t n) { finish.rows(first, n); });
+    const int64_t flop = 2 * s.n * s.pixels_out() * s.o * s.patch();
+    profile_flop(flop);
     return record("conv_transpose2d", y, {&x, &w, &b}, [=](const Tensor& dy, Grads& dx) {
+        profile_flop((dx.wants(0) + dx.wants(1)) * flop);
         if (has_bias && dx.wants(2)) column_sums(device, dy.data(), s.n * s.pixels_in(), s.c, dx.slot(2));
         if (dx.wants(0)) {
             const GradSlot slot = dx.slot(0);

@@ -70,6 +70,7 @@ struct TakeElsewhere {
 }  // namespace
 
 Var where(const Tensor& condition, const Var& a, const Var& b) {
+    const Profiled scope("where");
     const Var c(condition);
     require_same_device("where", {&c, &a, &b});
     const Shape shape = broadcast("where", condition.shape, broadcast("where", a.shape(), b.shape()));

@@ -126,6 +126,7 @@ struct CrossEntropyRowGrad {
 }  // namespace
 
 Var cross_entropy(const Var& logits, const Indices& target, real label_smoothing) {
+    const Profiled scope("cross_entropy");
     const Shape& s = logits.shape();
     if (s.rank != 2 || target.shape.rank != 1 || target.shape[0] != s[0] || s[0] == 0 || s[1] == 0) {
         throw ShapeError("cross_entropy: logits " + s.str() + ", target " + target.shape.str() +

@@ -61,6 +61,7 @@ void batched(const Tensor& x, bool x_transposed, const Tensor& y, bool y_transpo
 }  // namespace
 
 Var matmul(const Var& a, const Var& b) {
+    const Profiled scope("matmul");
     const Shape &sa = a.shape(), &sb = b.shape();
     if (sa.rank < 2 || sb.rank < 2 || sa[-1] != sb[-2]) {
         throw ShapeError("matmul: a " + sa.str() + ", b " + sb.str() + "; want [*, M, K], [*, K, N]");
@@ -71,7 +72,9 @@ Var matmul(const Var& a, const Var& b) {
                  eb = b.value.expand(with_matrix(lead, sb[-2], sb[-1]));
     const Tensor y = Tensor::empty(with_matrix(lead, sa[-2], sb[-1]), a.device());
     batched(ea, false, eb, false, y, 0);
+    profile_flop(2 * y.numel() * sa[-1]);
     return record("matmul", y, {&a, &b}, [ea, eb, a_shape = sa, b_shape = sb](const Tensor& dy, Grads& dx) {
+        profile_flop((dx.wants(0) + dx.wants(1)) * 2 * dy.numel() * a_shape[-1]);
         // da = dy b^T, db = a^T dy. Without broadcasting they go straight into the gradients.
         const auto product = [&](int i, const Tensor& l, bool l_t, const Tensor& r, bool r_t, const Shape& full,
                                  const Shape& shape) {
@@ -92,6 +95,7 @@ Var matmul(const Var& a, const Var& b) {
 // ---- linear ------------------------------------------------------------------------------------------------------------
 
 Var linear(const Var& x, const Var& w, const Var& b, Activation act) {
+    const Profiled scope("linear");
     const bool has_bias = b.value.is_defined();
     const Shape &sx = x.shape(), &sw = w.shape();
     if (sx.rank < 1 || sw.rank != 2 || sx[-1] != sw[1] || (has_bias && !(b.shape() == Shape{sw[0]}))) {
@@ -109,7 +113,9 @@ Var linear(const Var& x, const Var& w, const Var& b, Activation act) {
     const BiasActivation finish(z, b.value, act, should_record({&x, &w, &b}));
     finish.rows(0, rows);
     const Tensor y = finish.y;
+    profile_flop(2 * rows * n_in * n_out);
     return record("linear", y, {&x, &w, &b}, [=](const Tensor& dy, Grads& dx) {
+        profile_flop((dx.wants(0) + dx.wants(1)) * 2 * rows * n_in * n_out);
         // dz = dy act'(z); db = column sums of dz, dx = dz w, dw = dz^T x.
         const Tensor dz = activation_grad(dy, z, y, act);
         if (has_bias && dx.wants(2)) column_sums(device, dz.data(), rows, n_out, dx.slot(2));

@@ -143,6 +143,7 @@ void require_affine(const char* op, const Var& x, const Var& gamma, const Var& b
 
 Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& running_mean, const Tensor& running_var,
                bool training, real momentum, real eps) {
+    const Profiled scope("batch_norm");
     require_affine("batch_norm", x, gamma, beta);
     const Var means(running_mean), variances(running_var);
     require_same_device("batch_norm", {&x, &means, &variances});
@@ -255,6 +256,7 @@ void put_affine_grads(const Tensor& dy, const Tensor& x, const Tensor& stats, Gr
 }  // namespace
 
 Var layer_norm(const Var& x, const Var& gamma, const Var& beta, real eps) {
+    const Profiled scope("layer_norm");
     require_affine("layer_norm", x, gamma, beta);
     const Device device = x.device();
     const int64_t cols = x.shape()[-1], rows = cols ? x.value.numel() / cols : 0;
@@ -271,6 +273,7 @@ Var layer_norm(const Var& x, const Var& gamma, const Var& beta, real eps) {
 }
 
 Var add_layer_norm(const Var& x, const Var& residual, const Var& gamma, const Var& beta, real eps) {
+    const Profiled scope("add_layer_norm");
     if (!(x.shape() == residual.shape())) {
         throw ShapeError("add_layer_norm: x " + x.shape().str() + ", residual " + residual.shape().str() +
                          "; want equal shapes");
@@ -343,6 +346,7 @@ struct NormalizeRowGrad {
 }  // namespace
 
 Var l2_normalize(const Var& x, real eps) {
+    const Profiled scope("l2_normalize");
     if (x.shape().rank < 1) throw ShapeError("l2_normalize: x " + x.shape().str() + "; want [*, D]");
     if (!(eps > 0)) throw ValueError("l2_normalize: eps " + std::to_string(eps) + "; want more than 0");
     const Device device = x.device();

@@ -166,6 +166,7 @@ Windows windows(const char* op, const Shape& s, int64_t size, int64_t stride, in
 }
 
 Var mean_over(const char* op, const Var& x, const Windows& win) {
+    const Profiled scope(op);
     const Tensor in = x.value.contiguous(), y = Tensor::empty(win.shape(), x.device());
     const int64_t work = win.c * std::max<int64_t>(win.h * win.w / (win.out_h * win.out_w), 1);
     for_rows(x.device(), win.pixels(), work, AvgPoolRow{y.data(), in.data(), win});
@@ -177,6 +178,7 @@ Var mean_over(const char* op, const Var& x, const Windows& win) {
 }  // namespace
 
 Var max_pool2d(const Var& x, int size, int stride, int padding) {
+    const Profiled scope("max_pool2d");
     const Windows win = windows("max_pool2d", x.shape(), size, stride, padding);
     const Tensor in = x.value.contiguous(), y = Tensor::empty(win.shape(), x.device());
     const Indices from = Indices::empty(win.shape(), x.device());

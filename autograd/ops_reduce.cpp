@@ -112,6 +112,7 @@ std::vector<int> inverse(const std::vector<int>& order) {
 // y[row] = Forward over x[row, :], with the gradient of Backward; both are row kernels of one constructor each.
 template <class Forward, class Backward>
 Var reduce(const char* op, const Var& x, const Reduction& r, real n) {
+    const Profiled scope(op);
     const Tensor table = x.value.permute(r.order).contiguous();
     const Tensor y = Tensor::empty(r.out, x.device());
     for_rows(x.device(), r.rows, r.cols * 8, Forward{y.data(), table.data(), r.cols, n});
@@ -133,6 +134,7 @@ Var reduce(const char* op, const Var& x, const Reduction& r, real n) {
 // ---- sum, mean ---------------------------------------------------------------------------------------------------------
 
 Var sum(const Var& x, const Axes& axes, bool keepdim) {
+    const Profiled scope("sum");
     const Reduction r = plan("sum", x.shape(), axes, keepdim);
     const Tensor y = Tensor::empty(r.out, x.device());
     if (r.is_leading && !r.is_trailing && x.value.is_contiguous()) {
@@ -339,6 +341,7 @@ struct ArgmaxOf {
 }  // namespace
 
 Indices argmax(const Tensor& x, int axis) {
+    const Profiled scope("argmax");
     const Reduction r = plan("argmax", x.shape, {axis}, false);
     require_elements("argmax", x.shape, r);
     const Tensor table = x.permute(r.order).contiguous();

@@ -40,6 +40,7 @@ Var expand(const Var& x, const Shape& to) {
 }
 
 Var concat(const std::vector<Var>& xs, int axis) {
+    const Profiled scope("concat");
     if (xs.empty()) throw ShapeError("concat: nothing to join");
     Shape shape = xs[0].shape();
     const int a = shape.axis(axis);
@@ -87,6 +88,7 @@ Var stack(const std::vector<Var>& xs, int axis) {
 }
 
 Var pad(const Var& x, int axis, int64_t before, int64_t after, real value) {
+    const Profiled scope("pad");
     const int a = x.shape().axis(axis);
     if (before < 0 || after < 0) {
         throw ShapeError("pad: " + std::to_string(before) + " before and " + std::to_string(after) + " after axis " +
@@ -143,6 +145,7 @@ struct PickRowGrad {
 }  // namespace
 
 Var index_select(const Var& x, const Indices& index) {
+    const Profiled scope("index_select");
     if (x.shape().rank < 1 || index.shape.rank != 1) {
         throw ShapeError("index_select: x " + x.shape().str() + ", index " + index.shape.str() + "; want [N, *], [M]");
     }
@@ -153,6 +156,7 @@ Var index_select(const Var& x, const Indices& index) {
     shape.d[0] = index.numel();
     const Tensor in = x.value.contiguous(), y = Tensor::empty(shape, x.device());
     for_rows(x.device(), index.numel(), cols, PickRow{y.data(), in.data(), index.data(), cols});
+    profile_bytes(2 * y.numel() * int64_t(sizeof(real)));  // of x only the rows that are picked
     return record("index_select", y, {&x}, [index, n_rows, cols](const Tensor& dy, Grads& dx) {
         // A counting sort of the positions by the row they pick.
         const std::vector<int32_t> picked = index.to_vector();

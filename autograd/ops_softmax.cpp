@@ -41,6 +41,7 @@ struct LogSoftmaxRowGrad {
 
 template <class Forward, class Backward>
 Var over_last_axis(const char* op, const Var& x) {
+    const Profiled scope(op);
     if (x.shape().rank < 1) throw ShapeError(std::string(op) + ": x " + x.shape().str() + "; want [*, C]");
     const Device device = x.device();
     const int64_t cols = x.shape()[-1], rows = cols ? x.value.numel() / cols : 0;
@@ -59,6 +60,7 @@ Var log_softmax(const Var& x) { return over_last_axis<LogSoftmaxRow, LogSoftmaxR
 // ---- dropout -------------------------------------------------------------------------------------------------------------
 
 Var dropout(const Var& x, real p, bool training, Random rng) {
+    const Profiled scope("dropout");
     if (!(p >= 0 && p < 1)) throw ValueError("dropout: p " + std::to_string(p) + "; want 0 <= p < 1");
     if (!training || p == 0) return x;
     const Tensor in = x.value.contiguous(), y = Tensor::empty(x.shape(), x.device());

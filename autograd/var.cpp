@@ -120,7 +120,32 @@ void check_finite(const std::string& what, const Tensor& t) {
 
 }  // namespace
 
-void check_finite(const char* op, const Tensor& y) { check_finite(op + std::string(": output"), y); }
+namespace {
+
+int64_t bytes_of(const Shape& shape) { return shape.numel() * int64_t(sizeof(real)); }
+
+// A view moves nothing.
+int64_t bytes_read(const Tensor& y, const Tensor& x) {
+    return x.is_defined() && x.storage != y.storage ? bytes_of(x.shape) : 0;
+}
+
+void observe(const char* op, const Tensor& y, int64_t n_bytes_read) {
+    if (anomaly_mode()) check_finite(op + std::string(": output"), y);
+    if (profile_mode()) profile_default_bytes(n_bytes_read > 0 ? n_bytes_read + bytes_of(y.shape) : 0, y.device());
+}
+
+}  // namespace
+
+void observe(const char* op, const Tensor& y, std::initializer_list<const Var*> inputs) {
+    int64_t n = 0;
+    for (const Var* x : inputs) n += bytes_read(y, x->value);
+    observe(op, y, n);
+}
+void observe(const char* op, const Tensor& y, const std::vector<Var>& inputs) {
+    int64_t n = 0;
+    for (const Var& x : inputs) n += bytes_read(y, x.value);
+    observe(op, y, n);
+}
 
 Var record_node(const char* op, Tensor y, std::vector<NodePtr> inputs, Backward f) {
     Var v(std::move(y));
@@ -131,6 +156,19 @@ Var record_node(const char* op, Tensor y, std::vector<NodePtr> inputs, Backward 
 }
 
 // ---- the engine ----
+
+namespace {
+
+// The gradient of the output, and those of the inputs.
+int64_t bytes_moved(const Tensor& dy, const std::vector<NodePtr>& inputs) {
+    int64_t n = 0;
+    for (const NodePtr& input : inputs) {
+        if (input && input->grad.storage != dy.storage) n += bytes_of(input->shape);
+    }
+    return n > 0 ? n + bytes_of(dy.shape) : 0;
+}
+
+}  // namespace
 
 void backward(const Var& loss) {
     if (loss.value.numel() != 1)
@@ -165,7 +203,11 @@ void backward(const Var& y, const Tensor& dy) {
         const Tensor node_dy = std::move(node->grad);
         const Backward f = std::move(node->backward);
         Grads grads(*node);
-        f(node_dy, grads);
+        {
+            const Profiled scope(node->op, Profiled::Pass::backward);
+            f(node_dy, grads);
+            if (profile_mode()) profile_default_bytes(bytes_moved(node_dy, node->inputs), node->device);
+        }
         if (anomaly_mode()) {
             for (size_t i = 0; i < node->inputs.size(); i++) {
                 if (!grads.wants(int(i)) || !node->inputs[i]->has_grad) continue;

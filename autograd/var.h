@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "autograd/profile.h"
 #include "tensor/tensor.h"
 
 namespace koine {
@@ -114,13 +115,15 @@ bool should_record(const std::vector<Var>& inputs);
 bool& anomaly_mode();
 
 Var record_node(const char* op, Tensor y, std::vector<NodePtr> inputs, Backward backward);
-void check_finite(const char* op, const Tensor& y);
+/// What record() does for those who watch: the scan of anomaly_mode(), the bytes of profile_mode().
+void observe(const char* op, const Tensor& y, std::initializer_list<const Var*> inputs);
+void observe(const char* op, const Tensor& y, const std::vector<Var>& inputs);
 
 /// The only way to make a node. `backward(dy, dx)` writes the gradient of input i to dx.slot(i) if dx.wants(i); it may
 /// capture Tensors and numbers, never a Var. When no gradient is needed the closure is never built.
 template <class F>
 Var record(const char* op, Tensor y, std::initializer_list<const Var*> inputs, F backward) {
-    if (anomaly_mode()) check_finite(op, y);
+    if (anomaly_mode() || profile_mode()) observe(op, y, inputs);
     if (!should_record(inputs)) return Var(std::move(y));
     std::vector<NodePtr> nodes;
     nodes.reserve(inputs.size());
@@ -130,7 +133,7 @@ Var record(const char* op, Tensor y, std::initializer_list<const Var*> inputs, F
 /// The same for any number of inputs.
 template <class F>
 Var record(const char* op, Tensor y, const std::vector<Var>& inputs, F backward) {
-    if (anomaly_mode()) check_finite(op, y);
+    if (anomaly_mode() || profile_mode()) observe(op, y, inputs);
     if (!should_record(inputs)) return Var(std::move(y));
     std::vector<NodePtr> nodes;
     nodes.reserve(inputs.size());

@@ -114,7 +114,7 @@ CharsMap::Match CharsMap::match(std::string_view text, bool is_shortest) const {
 size_t CharsMap::plain_prefix(std::string_view text, char stop) const {
     const auto is_ascii = [&](size_t i) { return uint8_t(text[i]) < 128; };
     size_t n = 0;
-    while (n < text.size() && is_ascii(n) && text[n] != stop && is_plain[size_t(text[n])] &&
+    while (n < text.size() && is_ascii(n) && text[n] != stop && is_plain[uint8_t(text[n])] &&
            (n + 1 == text.size() || is_ascii(n + 1))) {
         n++;
     }

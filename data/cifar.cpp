@@ -13,7 +13,7 @@
 namespace koine {
 namespace {
 
-constexpr size_t kPixels = 3 * 32 * 32;
+constexpr size_t kPixels = size_t(3) * 32 * 32;
 
 struct Problem {
     const char* kind;

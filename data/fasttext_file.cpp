@@ -403,7 +403,7 @@ bool looks_like_fasttext(std::string_view first_bytes, uint64_t file_size) {
     if (first_bytes.size() < sizeof magic) return false;
     std::memcpy(&magic, first_bytes.data(), sizeof magic);
     if (magic == kMagic) return true;
-    constexpr uint64_t kDictionaryHead = 3 * 4 + 8, kMatrixHead = 2 * 8;
+    constexpr uint64_t kDictionaryHead = 3 * sizeof(int32_t) + 8, kMatrixHead = 2 * sizeof(int64_t);
     if (first_bytes.size() < kSettingsBytes || file_size < kSettingsBytes + kDictionaryHead + 2 * kMatrixHead) {
         return false;
     }

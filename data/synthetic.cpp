@@ -120,7 +120,7 @@ std::vector<uint8_t> draw_digit(uint64_t seed, uint64_t index) {
     }
 
     std::vector<uint8_t> pixels;
-    pixels.reserve(kSide * kSide);
+    pixels.reserve(size_t(kSide) * kSide);
     for (int row = 0; row < kSide; row++) {
         for (int column = 0; column < kSide; column++) {
             double nearest2 = kSide * kSide;

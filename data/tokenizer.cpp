@@ -138,7 +138,7 @@ Encoding Tokenizer::encode(std::string_view text, const EncodeOptions& options) 
     const auto cut = engine->in_original.cut(whole.text());
     for (const auto& [span, token] : cut) {
         if (token) {
-            engine->append(whole, span, *token, out);
+            engine->append(whole, span, *token, out);  // NOLINT(bugprone-use-after-move): only the last is moved
         } else if (cut.size() == 1) {
             engine->encode_text(std::move(whole), true, n_left, out);
         } else {

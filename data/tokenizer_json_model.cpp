@@ -93,7 +93,7 @@ std::unique_ptr<TokenModel> read_unigram(Json& section, const JsonObject& o) {
     if (o.has("unk_id")) unk_id = o.whole("unk_id", 0, INT32_MAX);
     const bool has_byte_fallback = o.flag("byte_fallback", false);
     section.clear();
-    return make_unigram(std::move(pieces), std::move(scores), unk_id, has_byte_fallback, o.file());
+    return make_unigram(std::move(pieces), scores, unk_id, has_byte_fallback, o.file());
 }
 
 // Files of 2020 and before do not say it.

@@ -14,6 +14,7 @@ int64_t id_limit(size_t n_tokens) { return 4 * int64_t(n_tokens) + 100'000; }
 
 }  // namespace
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): the tokens are moved out of it
 Vocabulary::Vocabulary(std::vector<std::pair<std::string, int64_t>> entries, const std::string& file) {
     int64_t largest = -1;
     for (const auto& [token, id] : entries) {

@@ -30,8 +30,9 @@ constexpr int64_t kWindow = 11;
 std::vector<double> gaussian_window() {
     std::vector<double> weights(kWindow);
     double sum = 0;
+    constexpr int64_t kMiddle = kWindow / 2;
     for (int64_t i = 0; i < kWindow; i++) {
-        const double distance = double(i) - double(kWindow / 2);
+        const double distance = double(i - kMiddle);
         sum += weights[size_t(i)] = std::exp(-distance * distance / (2 * 1.5 * 1.5));
     }
     for (double& w : weights) w /= sum;

@@ -87,6 +87,7 @@ Sgd::Sgd(FlatParameters parameters_, const SgdOptions& options_)
 }
 
 void Sgd::step() {
+    const Profiled scope("Sgd::step");
     parameters.settle_grads();
     const Tensor& w = parameters.values;
     for_each(w.device(), w.numel(),
@@ -107,6 +108,7 @@ Adam::Adam(FlatParameters parameters_, const AdamOptions& options_)
 }
 
 void Adam::step_with(double l2, double decay) {
+    const Profiled scope("Adam::step");
     parameters.settle_grads();
     n_steps++;
     const double t = double(n_steps), lr = options.lr;
@@ -146,6 +148,7 @@ double grad_norm(const FlatParameters& parameters) {
 }
 
 double clip_grad_norm(const FlatParameters& parameters, double max_norm) {
+    const Profiled scope("clip_grad_norm");
     if (!(max_norm > 0)) {
         throw ValueError("clip_grad_norm: max_norm is " + std::to_string(max_norm) + "; want more than 0");
     }
@@ -170,7 +173,8 @@ double clip_grad_norm(const FlatParameters& parameters, double max_norm) {
 
 double step_decay(int64_t step, int64_t every, double factor) {
     check_schedule("step_decay", step, every);
-    return std::pow(factor, double(step / every));
+    const int64_t n_steps_down = step / every;
+    return std::pow(factor, double(n_steps_down));
 }
 
 double cosine_decay(int64_t step, int64_t n_steps, double last) {

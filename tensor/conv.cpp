@@ -3,7 +3,9 @@
 #include <string>
 
 #include "tensor/conv_algorithms.h"
+#include "tensor/direct.h"
 #include "tensor/gemm.h"
+#include "tensor/positions.h"
 #include "tensor/winograd.h"
 
 namespace koine {
@@ -34,7 +36,11 @@ struct PatchRow {
                 const int64_t inside = (s.w - col) * s.c, last = !is_row_inside ? 0 : inside < run ? inside : run;
                 const real* in = x + ((image * s.h + row) * s.w + col) * s.c;
                 real* to = out;
-                t.each(run, [=](int64_t k) { to[k] = k >= first && k < last ? in[k] : real(0); });
+                if (first == 0 && last == run) {
+                    t.each(run, [=](int64_t k) { to[k] = in[k]; });
+                } else {
+                    t.each(run, [=](int64_t k) { to[k] = k >= first && k < last ? in[k] : real(0); });
+                }
             }
         }
     }
@@ -63,15 +69,12 @@ struct GatherRow {
             }
         }
         real* out = x + q * s.c;
-        const real* in = patches;
-        const int64_t* where = at;
         const real scale = beta;
-        const int n = n_taps;
-        t.each(s.c, [=](int64_t c) {
-            real sum = scale != 0 ? scale * out[c] : real(0);
-            for (int k = 0; k < n; k++) sum += in[where[k] + c];
-            out[c] = sum;
-        });
+        if (scale != 1) t.each(s.c, [=](int64_t c) { out[c] = scale != 0 ? scale * out[c] : real(0); });
+        for (int k = 0; k < n_taps; k++) {
+            const real* in = patches + at[k];
+            t.each(s.c, [=](int64_t c) { out[c] += in[c]; });
+        }
     }
 };
 
@@ -138,14 +141,14 @@ void input_grad_by_gather(Device device, const ConvShape& s, const real* dy, con
 }
 
 struct AddGroups {
-    real* dw;
+    real* to;
     const real* parts;
     int64_t n, n_groups;
     real beta;
     HD void operator()(int64_t i) const {
-        real sum = beta != 0 ? beta * dw[i] : real(0);
+        real sum = beta != 0 ? beta * to[i] : real(0);
         for (int64_t g = 0; g < n_groups; g++) sum += parts[g * n + i];
-        dw[i] = sum;
+        to[i] = sum;
     }
 };
 
@@ -170,24 +173,21 @@ void weight_grad_by_groups_of_rows(Device device, const ConvShape& s, const real
                  {patches.data() + done * s.patch(), s.patch()}, 1, parts.data(), s.patch());
         }
     }
-    for_each(device, n_weights, AddGroups{dw, parts.data(), n_weights, n_groups, beta}, n_groups);
+    add_groups(device, n_weights, n_groups, parts.data(), beta, dw);
 }
 
 void weight_grad_by_patches(Device device, const ConvShape& s, const real* x, const real* dy, real beta, real* dw) {
     if (device == Device::cuda) return weight_grad_by_groups_of_rows(device, s, x, dy, beta, dw);
     const int64_t n_weights = s.o * s.patch();
-    // Groups of images, each with sums of its own that are added in order: up to 32, by the number of output pixels.
-    const int64_t n_wanted = std::clamp<int64_t>(s.n * s.pixels_out() / 256, 1, 32);
-    const int64_t per_group = std::max<int64_t>((s.n + n_wanted - 1) / n_wanted, 1);
-    const int64_t n_groups = (s.n + per_group - 1) / per_group;
-    const Scratch parts(device, n_groups * n_weights);
+    const ImageGroups groups(s);
+    const Scratch parts(device, groups.count * n_weights);
     const ThreadScratch scratch(device, run_size(device, s));
-    for_tasks(device, n_groups, [&](int64_t g) {
-        const int64_t end = std::min((g + 1) * per_group, s.n);
+    for_tasks(device, groups.count, [&](int64_t g) {
+        const int64_t end = std::min((g + 1) * groups.size, s.n);
         real* part = parts.data() + g * n_weights;
         real* patches = scratch.mine();
         real part_beta = 0;
-        for (int64_t first = g * per_group; first < end; first += images_per_run(device, s)) {
+        for (int64_t first = g * groups.size; first < end; first += images_per_run(device, s)) {
             const int64_t count = std::min(images_per_run(device, s), end - first), n_rows = count * s.pixels_out();
             for_rows(device, n_rows, s.patch(), PatchRow{patches, x + first * s.pixels_in() * s.c, s});
             gemm(device, s.o, s.patch(), n_rows, 1, {dy + first * s.pixels_out() * s.o, s.o, Op::transposed},
@@ -195,10 +195,14 @@ void weight_grad_by_patches(Device device, const ConvShape& s, const real* x, co
             part_beta = 1;
         }
     });
-    for_each(device, n_weights, AddGroups{dw, parts.data(), n_weights, n_groups, beta}, n_groups);
+    add_groups(device, n_weights, groups.count, parts.data(), beta, dw);
 }
 
 }  // namespace
+
+void add_groups(Device device, int64_t n, int64_t n_groups, const real* parts, real beta, real* sum) {
+    for_each(device, n, AddGroups{sum, parts, n, n_groups, beta}, n_groups);
+}
 
 // ---- which algorithm for which shape -----------------------------------------------------------------------------------
 
@@ -211,27 +215,63 @@ ConvShape twin(const ConvShape& s) {
     return t;
 }
 
-bool can_use(ConvAlgorithm algorithm, const ConvShape& s) {
+bool can_use(ConvAlgorithm algorithm, ConvProduct product, const ConvShape& s) {
     switch (algorithm) {
-        case ConvAlgorithm::patches: return true;
+        case ConvAlgorithm::patches:
+        case ConvAlgorithm::positions: return true;
         case ConvAlgorithm::twin: return s.stride == 1 && s.kh == s.kw && s.padding <= s.dilation * (s.kh - 1);
+        case ConvAlgorithm::direct: return direct_fits(s) && product != ConvProduct::input_grad;
         case ConvAlgorithm::winograd: return winograd_fits(s);
     }
     return false;
 }
 
-// Winograd, where it fits. Forward on one core of a Zen 4 with AVX-512, batch 128, in ms by patches and by Winograd:
-//   maps of 32 x 32, channels in and out    4: 4.2, 3.3         8: 6.1, 3.7         16: 11, 5.5         64: 109, 33
-//   64 channels, maps of                    1 x 1: 0.11, 0.49   2 x 2: 0.42, 0.48   3 x 3: 0.97, 0.46   5 x 5: 2.7, 1.8
-// So from 8 channels on (below, little is saved for its larger rounding errors), if at least a third of what the tiles
-// cover lies inside the map. The batch has no say, so that an image takes the same way in any batch. On a GPU it was
-// not measured, and is not used.
-constexpr int64_t kWinogradChannels = 8;
+// The table below, measured on a CPU, batch 128: one core of a Zen 3 with AVX2, ms of the three products
+//   map, channels, kernel               by patches         by positions       by Winograd
+//   1 x 1, 64 to 64,   3 x 3            0.2 0.2 0.2        0.02 0.02 0.03     1.2 1.1 1.0
+//   3 x 3                               1.5 1.3 1.2        0.7 0.7 0.7        0.9 0.8 0.7
+//   4 x 4                               2.7 2.7 2.7        1.4 1.5 1.8        0.9 0.8 0.9
+//   6 x 6                               5.9 5.1 7.5        4.4 4.8 4.5        3.9 4.8 4.9
+//   8 x 8, 64 to 64,   4 x 4 stride 2   4.0 4.2 4.3        3.2 3.1 3.1        2.7 10  2.4
+//   8 x 8, 64 to 64,   3 x 3 stride 2   3.2 2.9 3.5        2.2 2.5 2.4
+//   16 x 16, 32 to 64, 3 x 3 stride 2   6.2 6.8 8.6        5.6 8.2 7.6
+//   28 x 28, 32 to 32, 4 x 4 stride 2   31  32  32         16  22  22         13  14  12
+//   28 x 28, 32 to 1,  3 x 3            by the twin        13 6.9 7.0           directly           6.0 12 4.3
+// and of a Zen 4 with AVX-512, forward, 3 x 3, by patches and by Winograd:
+//   32 x 32, channels in and out        4: 4.2, 3.3        8: 6.1, 3.7        16: 11, 5.5        64: 109, 33
+// So: directly to one or two channels; Winograd from 8 channels on (below, little is saved for its larger rounding
+// errors), unless too much of what its tiles cover lies outside the map; positions for maps of up to 64 places;
+// patches, or those of the twin, for the rest. The batch has no say, so that an image takes the same way in any batch.
+// On a GPU, patches: the others were not measured there.
+constexpr int64_t kWinogradChannels = 8, kPositionChannels = 16, kPlaces = 64;
+constexpr int64_t kDirectOutputs = 2, kDirectInputs = 8;
 
-bool prefers_winograd(Device device, const ConvShape& s, int64_t written_h, int64_t written_w) {
+struct Map {
+    int64_t h, w;
+};
+
+// What a product writes, or for the weight gradient: reads once for each tap.
+Map places(ConvProduct product, const ConvShape& s) {
+    return product == ConvProduct::input_grad ? Map{s.h, s.w} : Map{s.out_h, s.out_w};
+}
+
+bool suits_direct(ConvProduct product, const ConvShape& s) {
+    return can_use(ConvAlgorithm::direct, product, s) && s.o <= kDirectOutputs && s.c >= kDirectInputs;
+}
+
+bool suits_positions(ConvProduct product, const ConvShape& s) {
+    const Map map = places(product, s);
+    return std::min(s.c, s.o) >= kPositionChannels && map.h * map.w <= kPlaces;
+}
+
+bool suits_winograd(ConvProduct product, const ConvShape& s) {
+    if (!winograd_fits(s) || std::min(s.c, s.o) < kWinogradChannels) return false;
+    Map cells = places(product, s);
+    if (product == ConvProduct::input_grad && s.stride == 2) cells = {s.out_h + 1, s.out_w + 1};
     const auto covered = [](int64_t n) { return (n + 3) / 4 * 4; };
-    return device == Device::cpu && winograd_fits(s) && std::min(s.c, s.o) >= kWinogradChannels &&
-           3 * written_h * written_w >= covered(written_h) * covered(written_w);
+    const double share = double(cells.h * cells.w) / double(covered(cells.h) * covered(cells.w));
+    const bool is_third_enough = s.stride == 1 && !suits_positions(product, s);
+    return is_third_enough ? share >= 1. / 3 : share > 9. / 16;
 }
 
 // A patch is kh kw times larger than the pixels that it is made of, so they are made of the side with fewer channels.
@@ -240,17 +280,16 @@ bool prefers_winograd(Device device, const ConvShape& s, int64_t written_h, int6
 constexpr int64_t kGather = 4;
 
 ConvAlgorithm choose_algorithm(ConvProduct product, Device device, const ConvShape& s) {
-    const bool is_input_grad = product == ConvProduct::input_grad;
-    if (prefers_winograd(device, s, is_input_grad ? s.h : s.out_h, is_input_grad ? s.w : s.out_w)) {
-        return ConvAlgorithm::winograd;
-    }
+    if (device == Device::cpu && suits_direct(product, s)) return ConvAlgorithm::direct;
+    if (device == Device::cpu && suits_winograd(product, s)) return ConvAlgorithm::winograd;
+    if (device == Device::cpu && suits_positions(product, s)) return ConvAlgorithm::positions;
     bool is_twin_cheaper = false;
     switch (product) {
         case ConvProduct::forward: is_twin_cheaper = kGather * s.o < s.c; break;
         case ConvProduct::input_grad: is_twin_cheaper = s.o < kGather * s.c; break;
         case ConvProduct::weight_grad: is_twin_cheaper = s.o < s.c; break;
     }
-    return is_twin_cheaper && can_use(ConvAlgorithm::twin, s) ? ConvAlgorithm::twin : ConvAlgorithm::patches;
+    return is_twin_cheaper && can_use(ConvAlgorithm::twin, product, s) ? ConvAlgorithm::twin : ConvAlgorithm::patches;
 }
 
 // ---- the three products --------------------------------------------------------------------------------------------------
@@ -258,6 +297,8 @@ ConvAlgorithm choose_algorithm(ConvProduct product, Device device, const ConvSha
 void conv_forward(ConvAlgorithm algorithm, Device device, const ConvShape& s, const real* x, const real* w, real* y,
                   const RowsDone& done) {
     if (algorithm == ConvAlgorithm::winograd) return winograd_forward(device, s, x, w, y, done);
+    if (algorithm == ConvAlgorithm::positions) return positions_forward(device, s, x, w, y, done);
+    if (algorithm == ConvAlgorithm::direct) return direct_forward(device, s, x, w, y, done);
     if (algorithm == ConvAlgorithm::patches) return forward_by_patches(device, s, x, w, 0, y, done);
     const Scratch flipped(device, s.o * s.patch());
     flip(device, s, w, 0, flipped.data());
@@ -267,6 +308,7 @@ void conv_forward(ConvAlgorithm algorithm, Device device, const ConvShape& s, co
 void conv_input_grad(ConvAlgorithm algorithm, Device device, const ConvShape& s, const real* dy, const real* w,
                      real beta, real* dx, const RowsDone& done) {
     if (algorithm == ConvAlgorithm::winograd) return winograd_input_grad(device, s, dy, w, beta, dx, done);
+    if (algorithm == ConvAlgorithm::positions) return positions_input_grad(device, s, dy, w, beta, dx, done);
     if (algorithm == ConvAlgorithm::patches) return input_grad_by_gather(device, s, dy, w, beta, dx, done);
     const Scratch flipped(device, s.o * s.patch());
     flip(device, s, w, 0, flipped.data());
@@ -276,6 +318,8 @@ void conv_input_grad(ConvAlgorithm algorithm, Device device, const ConvShape& s,
 void conv_weight_grad(ConvAlgorithm algorithm, Device device, const ConvShape& s, const real* x, const real* dy,
                       real beta, real* dw) {
     if (algorithm == ConvAlgorithm::winograd) return winograd_weight_grad(device, s, x, dy, beta, dw);
+    if (algorithm == ConvAlgorithm::positions) return positions_weight_grad(device, s, x, dy, beta, dw);
+    if (algorithm == ConvAlgorithm::direct) return direct_weight_grad(device, s, x, dy, beta, dw);
     if (algorithm == ConvAlgorithm::patches) return weight_grad_by_patches(device, s, x, dy, beta, dw);
     const ConvShape t = twin(s);
     const Scratch flipped(device, t.o * t.patch());

@@ -1,8 +1,9 @@
 // The three products of a convolution on NHWC images: forward, gradient of the input, gradient of the weights.
 //
 // A convolution is a linear layer on patches: y[p, O] = patch[p, kh kw C] w[O, kh kw C]^T for every output pixel p.
-// conv.cpp does exactly that, patches of a few images at a time so that they stay in cache. For 3 x 3 kernels of stride
-// 1 there is a faster way, winograd.h. choose_algorithm in conv.cpp is the table of which shape goes which way.
+// conv.cpp does exactly that, patches of a few images at a time so that they stay in cache. There are faster ways:
+// winograd.h for 3 x 3 kernels of stride 1 and 4 x 4 ones of stride 2, positions.h for small maps. choose_algorithm in
+// conv.cpp is the table of which shape goes which way.
 // conv_transpose2d uses the same three: its forward pass is conv_input_grad.
 #pragma once
 #include <functional>

@@ -8,19 +8,21 @@
 namespace koine {
 
 enum class ConvAlgorithm {
-    patches,   ///< a matrix product with the patches of the input; its gradient gathers from patches. Any shape
-    twin,      ///< the same for the twin convolution (below), forward and input gradient exchanged: stride 1
-    winograd,  ///< winograd.h: 3 x 3 taps, stride 1
+    patches,    ///< a matrix product with the patches of the input; its gradient gathers from patches. Any shape
+    twin,       ///< the same for the twin convolution (below), forward and input gradient exchanged: stride 1
+    positions,  ///< positions.h: products for each place of a small map, without patches. Any shape
+    direct,     ///< direct.h: sums in place, for one output channel or a few; forward and weight gradient, no dilation
+    winograd,   ///< winograd.h: 3 x 3 taps of stride 1, 3 x 3 and 4 x 4 taps of stride 2
 };
 enum class ConvProduct { forward, input_grad, weight_grad };
 
-/// Whether the algorithm can compute this convolution at all.
-bool can_use(ConvAlgorithm algorithm, const ConvShape& s);
+/// Whether the algorithm can compute this product of a convolution at all.
+bool can_use(ConvAlgorithm algorithm, ConvProduct product, const ConvShape& s);
 
 /// The algorithm that the functions of conv.h take.
 ConvAlgorithm choose_algorithm(ConvProduct product, Device device, const ConvShape& s);
 
-/// As in conv.h, with the algorithm given; can_use(algorithm, s) must hold.
+/// As in conv.h, with the algorithm given; can_use must hold.
 void conv_forward(ConvAlgorithm algorithm, Device device, const ConvShape& s, const real* x, const real* w, real* y,
                   const RowsDone& done = {});
 void conv_input_grad(ConvAlgorithm algorithm, Device device, const ConvShape& s, const real* dy, const real* w,
@@ -31,6 +33,19 @@ void conv_weight_grad(ConvAlgorithm algorithm, Device device, const ConvShape& s
 /// The convolution that reads what s writes, and writes what s reads, for s of stride 1: its kernel is that of s,
 /// flipped, with o and c exchanged. The forward pass of one is the input gradient of the other.
 ConvShape twin(const ConvShape& s);
+
+/// The images of a weight gradient in groups, each with sums of its own that are added in order: up to 32 groups, by
+/// the number of output pixels.
+struct ImageGroups {
+    explicit ImageGroups(const ConvShape& s)
+        : size(std::max<int64_t>((s.n + n_wanted(s) - 1) / n_wanted(s), 1)), count((s.n + size - 1) / size) {}
+    static int64_t n_wanted(const ConvShape& s) { return std::clamp<int64_t>(s.n * s.pixels_out() / 256, 1, 32); }
+
+    int64_t size, count;
+};
+
+/// sum[n] = beta sum + the parts[n_groups, n], added in order.
+void add_groups(Device device, int64_t n, int64_t n_groups, const real* parts, real beta, real* sum);
 
 /// n numbers from the pool.
 struct Scratch {

@@ -26,8 +26,8 @@ constinit thread_local int running_lane = 0;
 
 namespace {
 
-constexpr size_t kStackBytes = 64 * 1024;
-constexpr size_t kPage = 64 * 1024;  // no machine has larger ones
+constexpr size_t kStackBytes = 1 << 16;
+constexpr size_t kPage = 1 << 16;  // no machine has larger ones
 
 void run_lanes() noexcept;
 

@@ -2,8 +2,10 @@
 
 #include <cblas.h>
 
+#include <bit>
 #include <cmath>
 
+#include "tensor/small_gemm.h"
 #include "tensor/storage.h"
 
 #ifdef KOINE_CUDA
@@ -27,8 +29,10 @@ namespace {
     cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
-void blas(int64_t m, int64_t n, int64_t k, real alpha, MatrixView a, MatrixView b, real beta, real* c,
-          int64_t c_stride) {
+// On the calling thread.
+void multiply(int64_t m, int64_t n, int64_t k, real alpha, MatrixView a, MatrixView b, real beta, real* c,
+              int64_t c_stride) {
+    if (suits_small_gemm(m, n, k, b.op)) return small_gemm(m, n, k, alpha, a, b, beta, c, c_stride);
     const auto trans = [](Op op) { return op == Op::transposed ? CblasTrans : CblasNoTrans; };
     const auto lead = [](int64_t stride) { return blasint(std::max<int64_t>(stride, 1)); };
     call_blas(trans(a.op), trans(b.op), blasint(m), blasint(n), blasint(k), alpha, a.data, lead(a.stride), b.data,
@@ -49,13 +53,15 @@ struct Tiles {
 
 // Below this much work one call is made, on the calling thread. OpenBLAS starts threads of its own only above 2^18
 // multiplications (its interface/gemm.c), so such a call is single-threaded too.
-constexpr int64_t kOneCall = 64 * 64 * 32;
-// Enough tiles for 16 threads with some left to balance, when each still has about 8 MFLOP to do.
-constexpr int64_t kTiles = 32, kTileWork = 1 << 22;
+constexpr int64_t kOneCall = 1 << 17;
+// Enough tiles for 16 threads with some left to balance, when each still has about 16 MFLOP to do (of 8, copying their
+// operands took a sixth of the time of a product with 128 rows). A power of two: three tiles take two threads as long
+// as four.
+constexpr int64_t kTiles = 32, kTileWork = 1 << 23;
 constexpr int64_t kMinTile = 48, kMinDepth = 1024;
 
 Tiles cut(int64_t m, int64_t n, int64_t k) {
-    const int64_t wanted = std::clamp<int64_t>(m * n * k / kTileWork, 2, kTiles);
+    const auto wanted = int64_t(std::bit_floor(uint64_t(std::clamp<int64_t>(m * n * k / kTileWork, 2, kTiles))));
     Tiles t{m, n, k};
     // A is packed once per column of tiles and B once per row of them: about square tiles pack the least.
     const int64_t square = std::lround(std::sqrt(double(wanted) * double(m) / double(n)));
@@ -94,7 +100,7 @@ struct AddParts {
 
 void gemm_cpu(int64_t m, int64_t n, int64_t k, real alpha, MatrixView a, MatrixView b, real beta, real* c,
               int64_t c_stride) {
-    if (in_task || m * n * k <= kOneCall) return blas(m, n, k, alpha, a, b, beta, c, c_stride);
+    if (in_task || m * n * k <= kOneCall) return multiply(m, n, k, alpha, a, b, beta, c, c_stride);
     const Tiles t = cut(m, n, k);
     const int64_t n_rows = divide_up(m, t.rows), n_cols = divide_up(n, t.cols), n_depth = divide_up(k, t.depth);
     const bool has_parts = n_depth > 1;
@@ -106,8 +112,8 @@ void gemm_cpu(int64_t m, int64_t n, int64_t k, real alpha, MatrixView a, MatrixV
                       tk = std::min(t.depth, k - at);
         real* out =
             has_parts ? static_cast<real*>(parts.ptr) + depth * m * n + row * n + col : c + row * c_stride + col;
-        blas(tm, tn, tk, alpha, shifted(a, row, at), shifted(b, at, col), has_parts ? 0 : beta, out,
-             has_parts ? n : c_stride);
+        multiply(tm, tn, tk, alpha, shifted(a, row, at), shifted(b, at, col), has_parts ? 0 : beta, out,
+                 has_parts ? n : c_stride);
     });
     if (has_parts)
         for_each(Device::cpu, m * n, AddParts{c, static_cast<const real*>(parts.ptr), m, n, c_stride, n_depth, beta},

@@ -1,7 +1,8 @@
 // C = alpha op(A) op(B) + beta C: the one door to BLAS (OpenBLAS on the CPU, cuBLAS on a GPU). Row-major throughout.
 //
-// On the CPU the work is cut into tiles by its shape and each tile is one single-threaded BLAS call, spread over our
-// own threads. So results do not depend on the number of threads, and BLAS never competes with our loops for cores.
+// On the CPU the work is cut into tiles by its shape and each tile is one single-threaded BLAS call, or small_gemm.h
+// for small ones, spread over our own threads. So results do not depend on the number of threads, and BLAS never
+// competes with our loops for cores.
 #pragma once
 #include "tensor/device.h"
 

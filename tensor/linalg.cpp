@@ -200,7 +200,7 @@ void add_product(const Matrix64& a, Op op_a, const Matrix64& b, Op op_b, Matrix6
     // Tiles of c about this wide: each is one BLAS call on one thread, and they do not depend on how many there are.
     constexpr int64_t kTile = 128;
     // Below this much work BLAS starts no threads, and waking ours would cost more than it saves; see gemm.cpp.
-    constexpr int64_t kOneCall = 64 * 64 * 32;
+    constexpr int64_t kOneCall = 1 << 17;
     const int64_t n_down = (m + kTile - 1) / kTile, n_across = (n + kTile - 1) / kTile;
     const auto multiply_tile = [&](int64_t tile) {
         const int64_t row = tile / n_across * m / n_down, end_row = (tile / n_across + 1) * m / n_down;

@@ -16,11 +16,19 @@ using namespace koine::testing;
 namespace {
 
 constexpr bool kIsDouble = sizeof(real) == sizeof(double);
-constexpr ConvAlgorithm kAlgorithms[] = {ConvAlgorithm::patches, ConvAlgorithm::twin, ConvAlgorithm::winograd};
+constexpr ConvAlgorithm kAlgorithms[] = {ConvAlgorithm::patches, ConvAlgorithm::twin, ConvAlgorithm::positions,
+                                         ConvAlgorithm::winograd};
 constexpr ConvProduct kProducts[] = {ConvProduct::forward, ConvProduct::input_grad, ConvProduct::weight_grad};
 
 const char* name_of(ConvAlgorithm a) {
-    return a == ConvAlgorithm::patches ? "patches" : a == ConvAlgorithm::twin ? "twin" : "winograd";
+    switch (a) {
+        case ConvAlgorithm::patches: return "patches";
+        case ConvAlgorithm::twin: return "twin";
+        case ConvAlgorithm::positions: return "positions";
+        case ConvAlgorithm::direct: return "direct";
+        case ConvAlgorithm::winograd: return "winograd";
+    }
+    return "";
 }
 const char* name_of(ConvProduct p) {
     return p == ConvProduct::forward ? "forward" : p == ConvProduct::input_grad ? "input gradient" : "weight gradient";
@@ -124,8 +132,8 @@ double relative_error(const std::vector<double>& expected, const std::vector<rea
 template <class F>
 void for_each_algorithm(const ConvShape& s, F f) {
     for (const ConvAlgorithm algorithm : kAlgorithms) {
-        if (!can_use(algorithm, s)) continue;
         for (const ConvProduct product : kProducts) {
+            if (!can_use(algorithm, product, s)) continue;
             INFO(name_of(algorithm) << ", " << name_of(product) << ", " << str(s));
             f(product, algorithm);
         }
@@ -185,16 +193,35 @@ TEST_CASE("every size and padding of a small map", "[conv][cuda]") {
             }
 }
 
+TEST_CASE("kernels of 4 x 4 and stride 2: every size and padding", "[conv][cuda]") {
+    const Device device = EACH_DEVICE();
+    for (int64_t h = 1; h <= 12; h++)
+        for (int64_t w = h % 3 + 1; w <= 12; w += 2)
+            for (int64_t padding = 0; padding <= 3; padding++) {
+                const ConvShape s = shape_of(2, h, w, 3, 2, padding, 4, 2);
+                if (s.out_h > 0 && s.out_w > 0) check_against_definition(s, device);
+            }
+    check_against_definition(shape_of(3, 14, 14, 33, 40, 1, 4, 2), device);  // cells of 132 channels: three panels
+    check_against_definition(shape_of(130, 4, 4, 5, 130, 1, 4, 2), device);  // two groups of images, two panels
+    check_against_definition(shape_of(3, 28, 27, 32, 70, 1, 4, 2), device);
+    check_against_definition(shape_of(40, 13, 13, 100, 70, 1, 4, 2), device);  // tiles in several chunks
+    check_against_definition(shape_of(0, 6, 6, 3, 4, 1, 4, 2), device);
+}
+
 TEST_CASE("kernels, strides and dilations that Winograd does not know", "[conv][cuda]") {
     const Device device = EACH_DEVICE();
     // n, h, w, c, o, padding, kernel, stride, dilation
     for (const ConvShape& s :
          {shape_of(3, 7, 6, 5, 4, 0, 1), shape_of(2, 9, 8, 4, 6, 2, 5), shape_of(2, 9, 8, 6, 2, 1, 3, 2),
-          shape_of(2, 9, 8, 3, 5, 2, 3, 1, 2), shape_of(2, 9, 8, 3, 5, 3)}) {
-        CHECK_FALSE(can_use(ConvAlgorithm::winograd, s));
+          shape_of(2, 9, 8, 3, 5, 2, 3, 1, 2), shape_of(2, 9, 8, 3, 5, 3), shape_of(2, 9, 8, 3, 5, 1, 4),
+          shape_of(2, 9, 8, 3, 5, 4, 4, 2), shape_of(2, 11, 9, 3, 5, 3, 3, 3, 2)}) {
+        for (const ConvProduct product : kProducts) CHECK_FALSE(can_use(ConvAlgorithm::winograd, product, s));
         check_against_definition(s, device);
     }
-    CHECK_FALSE(can_use(ConvAlgorithm::twin, shape_of(2, 9, 8, 3, 5, 1, 3, 2)));
+    const ConvShape strided = shape_of(2, 9, 8, 3, 5, 1, 3, 2), dilated = shape_of(2, 9, 8, 3, 5, 2, 3, 1, 2);
+    CHECK_FALSE(can_use(ConvAlgorithm::twin, ConvProduct::forward, strided));
+    CHECK_FALSE(can_use(ConvAlgorithm::direct, ConvProduct::forward, dilated));
+    CHECK_FALSE(can_use(ConvAlgorithm::direct, ConvProduct::input_grad, strided));
 }
 
 // Normal inputs, 128 channels on both sides, 16 x 16 pixels, four images.
@@ -222,25 +249,28 @@ TEST_CASE("what is exact on whole numbers", "[conv][A17]") {
             t.data()[i] = scale * (real(Random{5, stream}.below(uint64_t(i), 3)) - 1);
     };
     for (const int64_t padding : {0, 1, 2}) {
-        const Problem problem(shape_of(1, 8, 12, 12, 12, padding));
-        fill(problem.x, 1, 1);
-        fill(problem.dy, 2, 1);
-        for (const real scale : {real(1), real(576)}) {
-            fill(problem.w, 3, scale);
-            for_each_algorithm(problem.s, [&](ConvProduct product, ConvAlgorithm algorithm) {
-                if (algorithm == ConvAlgorithm::winograd && product != ConvProduct::weight_grad && scale == 1) return;
-                const std::vector<double> expected = problem.expected(product);
-                const std::vector<real> got = problem.fresh(product, algorithm);
-                CHECK(std::equal(got.begin(), got.end(), expected.begin(), expected.end()));
-            });
+        for (const Problem& problem :
+             {Problem(shape_of(1, 8, 12, 12, 12, padding)), Problem(shape_of(1, 8, 12, 12, 12, padding, 4, 2))}) {
+            fill(problem.x, 1, 1);
+            fill(problem.dy, 2, 1);
+            for (const real scale : {real(1), real(576)}) {
+                fill(problem.w, 3, scale);
+                for_each_algorithm(problem.s, [&](ConvProduct product, ConvAlgorithm algorithm) {
+                    if (algorithm == ConvAlgorithm::winograd && product != ConvProduct::weight_grad && scale == 1)
+                        return;
+                    const std::vector<double> expected = problem.expected(product);
+                    const std::vector<real> got = problem.fresh(product, algorithm);
+                    CHECK(std::equal(got.begin(), got.end(), expected.begin(), expected.end()));
+                });
+            }
         }
     }
 }
 
 TEST_CASE("convolutions give the same bytes for any number of threads", "[conv][determinism][A26][threads]") {
     const int n_threads = omp_get_max_threads();
-    for (const ConvShape& s :
-         {shape_of(9, 15, 14, 16, 70, 1), shape_of(13, 13, 13, 70, 100, 1), shape_of(40, 9, 9, 5, 3, 0)}) {
+    for (const ConvShape& s : {shape_of(9, 15, 14, 16, 70, 1), shape_of(13, 13, 13, 70, 100, 1),
+                               shape_of(40, 9, 9, 5, 3, 0), shape_of(150, 14, 14, 16, 70, 1, 4, 2)}) {
         const Problem problem(s);
         for_each_algorithm(s, [&](ConvProduct product, ConvAlgorithm algorithm) {
             omp_set_num_threads(1);
@@ -258,7 +288,7 @@ TEST_CASE("convolutions give the same bytes for any number of threads", "[conv][
 TEST_CASE("every row is reported once, as soon as it is finished", "[conv]") {
     const int n_threads = omp_get_max_threads();
     for (const ConvShape& s : {shape_of(3, 15, 13, 9, 20, 1), shape_of(30, 4, 5, 9, 8, 0), shape_of(1, 5, 103, 3, 2, 2),
-                               shape_of(5, 1, 1, 8, 70, 1)}) {
+                               shape_of(5, 1, 1, 8, 70, 1), shape_of(3, 27, 12, 9, 20, 1, 4, 2)}) {
         const Problem problem(s);
         for_each_algorithm(s, [&](ConvProduct product, ConvAlgorithm algorithm) {
             if (product == ConvProduct::weight_grad) return;
@@ -276,7 +306,7 @@ TEST_CASE("every row is reported once, as soon as it is finished", "[conv]") {
                     for (int64_t row = first; row < first + n; row++) n_reports[size_t(row)]++;
                     const real* rows = result.data() + first * n_channels;
                     std::copy_n(rows, n * n_channels, reported.begin() + first * n_channels);
-                    if (n_used > 1) return;
+                    if (n_used > 1 || algorithm == ConvAlgorithm::positions) return;  // which reports at its end
                     bool is_all_reported = true;
                     for (int64_t row = 0; row < n_rows; row++) {
                         const bool is_written = !std::isnan(result.data()[row * n_channels]);
@@ -293,27 +323,31 @@ TEST_CASE("every row is reported once, as soon as it is finished", "[conv]") {
 }
 
 TEST_CASE("a convolution takes its memory from the pool", "[conv]") {
-    const Problem problem(shape_of(5, 12, 12, 16, 20, 1));
-    for_each_algorithm(problem.s, [&](ConvProduct product, ConvAlgorithm algorithm) {
-        const Tensor result = Tensor::zeros(problem.result_like(product).shape);
-        problem.run(product, algorithm, 0, result);
-        const int64_t misses = pool().misses;
-        problem.run(product, algorithm, 0, result);
-        CHECK(pool().misses == misses);
-    });
+    for (const ConvShape& s : {shape_of(5, 12, 12, 16, 20, 1), shape_of(5, 12, 12, 16, 20, 1, 4, 2)}) {
+        const Problem problem(s);
+        for_each_algorithm(problem.s, [&](ConvProduct product, ConvAlgorithm algorithm) {
+            const Tensor result = Tensor::zeros(problem.result_like(product).shape);
+            problem.run(product, algorithm, 0, result);
+            const int64_t misses = pool().misses;
+            problem.run(product, algorithm, 0, result);
+            CHECK(pool().misses == misses);
+        });
+    }
 }
 
 TEST_CASE("convolutions on an emulated GPU block", "[conv][emulated]") {
     if (!kernels_can_be_emulated()) SKIP_TEST("kernels by nvcc know the GPU itself, and no emulated blocks");
     const int n_threads = omp_get_max_threads();
     omp_set_num_threads(1);  // the emulation belongs to this thread
-    const Problem problem(shape_of(2, 6, 5, 9, 10, 1));
-    for_each_algorithm(problem.s, [&](ConvProduct product, ConvAlgorithm algorithm) {
-        const std::vector<real> expected = problem.fresh(product, algorithm);
-        const EmulateBlocks guard(8, 1);
-        const std::vector<real> got = problem.fresh(product, algorithm);
-        CHECK(relative_error({expected.begin(), expected.end()}, got) <= (kIsDouble ? 1e-14 : 5e-6));
-    });
+    for (const ConvShape& s : {shape_of(2, 6, 5, 9, 10, 1), shape_of(2, 7, 9, 5, 6, 1, 4, 2)}) {
+        const Problem problem(s);
+        for_each_algorithm(problem.s, [&](ConvProduct product, ConvAlgorithm algorithm) {
+            const std::vector<real> expected = problem.fresh(product, algorithm);
+            const EmulateBlocks guard(8, 1);
+            const std::vector<real> got = problem.fresh(product, algorithm);
+            CHECK(relative_error({expected.begin(), expected.end()}, got) <= (kIsDouble ? 1e-14 : 5e-6));
+        });
+    }
     omp_set_num_threads(n_threads);
 }
 
@@ -329,11 +363,18 @@ TEST_CASE("which algorithm is chosen for which shape", "[conv]") {
     CHECK(choice(shape_of(128, 8, 8, 128, 256, 1)) == "winograd winograd winograd");
     CHECK(choice(shape_of(1, 8, 8, 128, 256, 1)) == "winograd winograd winograd");  // the same for every batch
     CHECK(choice(shape_of(128, 32, 32, 3, 32, 1)) == "patches patches patches");    // first layer
-    CHECK(choice(shape_of(128, 28, 28, 32, 1, 1)) == "twin twin twin");             // last layer
-    CHECK(choice(shape_of(128, 2, 2, 64, 64, 1)) == "patches twin patches");        // a quarter of a tile
-    CHECK(choice(shape_of(128, 3, 3, 64, 64, 1)) == "winograd winograd winograd");
-    CHECK(choice(shape_of(128, 3, 3, 64, 64, 0)) == "patches winograd patches");  // writes one pixel, reads nine
-    CHECK(choice(shape_of(128, 14, 14, 32, 64, 1, 3, 2)) == "patches patches patches");
+    CHECK(choice(shape_of(128, 28, 28, 32, 1, 1)) == "direct twin direct");         // last layer
+    CHECK(choice(shape_of(128, 3, 3, 64, 64, 1)) == "positions positions positions");
+    CHECK(choice(shape_of(128, 4, 4, 64, 64, 1)) == "winograd winograd winograd");
+    CHECK(choice(shape_of(128, 4, 4, 64, 64, 0)) == "positions winograd positions");  // writes 2 x 2, reads 4 x 4
+    CHECK(choice(shape_of(128, 5, 5, 8, 8, 1)) == "winograd winograd winograd");      // too few channels for positions
+    CHECK(choice(shape_of(128, 9, 9, 64, 64, 1)) == "winograd winograd winograd");
+    CHECK(choice(shape_of(128, 14, 14, 32, 64, 1, 3, 2)) == "positions patches positions");
+    CHECK(choice(shape_of(128, 4, 4, 128, 256, 1, 3, 2)) == "positions positions positions");
+    CHECK(choice(shape_of(128, 4, 4, 128, 256, 1, 4, 2)) == "positions positions positions");
+    CHECK(choice(shape_of(128, 8, 8, 64, 64, 1, 4, 2)) == "winograd positions winograd");  // 5 x 5 cells in 8 x 8
+    CHECK(choice(shape_of(128, 16, 16, 64, 64, 1, 4, 2)) == "winograd patches winograd");  // 9 x 9 cells in 12 x 12
+    CHECK(choice(shape_of(128, 28, 28, 32, 32, 1, 4, 2)) == "winograd winograd winograd");
     CHECK(choice(shape_of(128, 14, 14, 32, 64, 2, 5)) == "patches twin patches");
     CHECK(choice(shape_of(128, 14, 14, 64, 32, 2, 5)) == "patches twin twin");
     CHECK(choice(shape_of(128, 14, 14, 64, 8, 2, 5)) == "twin twin twin");

@@ -96,7 +96,8 @@ void check_same(const OrderedJson& then, const OrderedJson& now, Flags& flags, c
     }
     std::string differences;
     for (const std::string& key : keys) {
-        const OrderedJson before = then.contains(key) ? then[key] : OrderedJson("absent"), after = now[key];
+        const OrderedJson before = then.contains(key) ? then[key] : OrderedJson("absent");
+        const OrderedJson& after = now[key];
         if (before == after) continue;
         if (!differences.empty()) differences += ", ";
         differences += key + " (" + plain(before) + " there, " + plain(after) + " here)";

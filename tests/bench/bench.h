@@ -1,8 +1,6 @@
-// What the parts of koine_bench share: the clock, and the form of a result.
+// What the parts of koine_bench share: what a workload is, and the form of a result.
 #pragma once
-#include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <functional>
 #include <string>
 #include <vector>
@@ -14,6 +12,10 @@ namespace koine::bench {
 /// Where the steps run: what DEVICE in the environment says, cpu or cuda. Throws DeviceError when it cannot be used,
 /// ValueError for anything else.
 Device device();
+/// The end of all that was queued on a GPU.
+void finish();
+/// The folder for files that take long to make, which the environment names; "" when KOINE_BENCH is not set.
+std::string bench_folder();
 
 /// Seconds that f() takes.
 template <class F>
@@ -23,39 +25,52 @@ double seconds(F&& f) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-/// The median of the seconds of n calls.
-template <class F>
-double median_seconds(int n, F&& f) {
-    std::vector<double> times;
-    for (int i = 0; i < n; i++) times.push_back(seconds(f));
-    std::nth_element(times.begin(), times.begin() + n / 2, times.end());
-    return times[size_t(n / 2)];
-}
+/// The median of some numbers, at least one: the mean of the middle two when they are even.
+double median(std::vector<double> values);
 
-/// One result, as run.sh and peer.py know it: workload, quantity, value.
-inline void print_result(const std::string& workload, const char* quantity, double value) {
-    std::printf("%s %s %.4f\n", workload.c_str(), quantity, value);
-    std::fflush(stdout);
-}
+/// A number with its name: a fact about a step, or what a peer must find, too.
+struct Value {
+    std::string quantity;
+    double value;
+};
 
-/// One training step, or one run of a model; returns the loss, or a number that stands for the result.
+/// One training step, one run of a model, one file read; returns the loss, or a number that stands for the result.
 using Step = std::function<double()>;
-/// Prints the median of n_steps after some to warm up, and what `gflop` is of one. Throws Error when a step after the
-/// first ones allocates memory, unless it `may_allocate`.
-void time_step(const char* name, const Step& step, int n_steps, double gflop, bool may_allocate = false);
-Step encoder_pass();                  ///< roberta-base on 128 texts
-Step encoder_step(double p_dropout);  ///< a training step of a small encoder on 64 texts
 
-void bench_ops();           ///< every row of the op table, in us
-void bench_gemm();          ///< square products
-void bench_mlp();           ///< a step of a fully connected auto-encoder
-void bench_ae();            ///< a step of the relative auto-encoder of experiments/ae_stitch.cpp
-void bench_convnet();       ///< a step of the classifier of experiments/latent_similarity.cpp
-void bench_cnn();           ///< a step of a larger one, with twice the channels
-void bench_encoder();       ///< vectors of 128 texts from roberta-base
-void bench_encoder_step();  ///< a step of a small encoder with its dropout
-void bench_vectors();       ///< reading word vectors, beside gensim where word_vectors_peer.py calls it
-void print_losses();  ///< the first losses of mlp, ae, convnet and the encoders, whose weights come from a formula: a
-                      ///< peer must have the same
+/// What is timed. Nothing is set up before make() is called, and all of it goes with the Step.
+struct Workload {
+    std::string name;                 ///< "gemm-256"
+    std::string group;                ///< what a command line calls it, with others: "gemm"
+    std::function<Step()> make = {};  ///< sets it up
+    int n_steps = 9;                  ///< of a run by hand
+    int n_warm_up = 3;                ///< steps before the first that counts
+    /// What is said of a step beside its time, after the steps: "gflop" (billions of multiplications and additions,
+    /// counted as direct products), "tokens", ...
+    std::function<std::vector<Value>()> facts = {};
+    /// What a peer must have, too, before times are compared. Empty when there is nothing to compare.
+    std::function<std::vector<Value>()> check = {};
+    std::function<void()> before = {};  ///< runs before each step, and is not timed
+    bool may_allocate = false;          ///< false: a step after the first ones that allocates memory is an error
+    bool is_cpu_only = false;           ///< left out on a GPU
+    bool is_default = true;             ///< false: runs by hand only when it is named
+};
+
+/// {{"gflop", gflop}}, as Workload::facts.
+std::function<std::vector<Value>()> gflop_of(double gflop);
+/// The results of the first n steps as loss-1, loss-2, ...
+std::vector<Value> losses(const Step& step, int n_steps);
+
+// All workloads of a part.
+std::vector<Workload> product_workloads();        ///< ops.cpp: square products
+std::vector<Workload> training_workloads();       ///< training.cpp: steps of networks of images
+std::vector<Workload> encoder_workloads();        ///< encoder.cpp: vectors of texts, a step of an encoder
+std::vector<Workload> space_workloads();          ///< spaces.cpp: relative codes, retrieval
+std::vector<Workload> tokenizer_workloads();      ///< texts.cpp: texts to ids
+std::vector<Workload> word_vector_workloads();    ///< vectors.cpp: files of word vectors
+std::vector<Workload> image_scaling_workloads();  ///< training.cpp: a step against batch and image size
+std::vector<Workload> token_scaling_workloads();  ///< encoder.cpp: a pass against tokens
+std::vector<Workload> word_scaling_workloads();   ///< vectors.cpp: a file against words
+
+void bench_ops();  ///< ops.cpp: every row of the op table, in us
 
 }  // namespace koine::bench

@@ -1,5 +1,7 @@
 // Encoders of texts: roberta-base run over a batch, and a training step of a small one. The models are those of
 // peer.py.
+#include <memory>
+
 #include "nn/encode_texts.h"
 #include "nn/optim.h"
 #include "tests/bench/bench.h"
@@ -43,16 +45,21 @@ double pass_gflop(const std::vector<std::vector<int32_t>>& texts, const EncoderC
     return 2e-9 * double(n * config.n_layers);
 }
 
-}  // namespace
+double n_tokens(const std::vector<std::vector<int32_t>>& texts) {
+    double n = 0;
+    for (const auto& text : texts) n += double(text.size());
+    return n;
+}
 
-Step encoder_pass() {
-    const auto model = [] {
+// The vectors of some texts; the result is their mean square.
+Step encoder_pass(const EncoderConfig& config, int64_t n_texts) {
+    const auto model = [&] {
         const SkipInit guard;  // the formula has the weights
-        return std::make_shared<testing::FormulaTextClassifier>(base_config(), 2);
+        return std::make_shared<testing::FormulaTextClassifier>(config, 2);
     }();
     model->eval();
     model->to(device());
-    return [model, texts = messages(kTexts, model->encoder.config)] {
+    return [model, texts = messages(n_texts, config)] {
         const Tensor vectors = encode_texts(model->encoder, texts, Pooling::mean);
         const NoGrad no_grad;
         return double(mean(Var(vectors) * Var(vectors)).item());
@@ -75,15 +82,43 @@ Step encoder_step(double p_dropout) {
     };
 }
 
-void bench_encoder() {
-    // How many buffers of a size are in use at a time depends on which threads work on passes of that size together.
-    const bool may_allocate = true;
-    time_step("encoder", encoder_pass(), 3, pass_gflop(messages(kTexts, base_config()), base_config()), may_allocate);
+// How many buffers of a size are in use at a time depends on which threads work on passes of that size together.
+Workload pass_workload(const std::string& name, const EncoderConfig& config, int64_t n_texts) {
+    Workload workload{.name = name, .group = name};
+    workload.make = [=] { return encoder_pass(config, n_texts); };
+    workload.n_steps = 3, workload.n_warm_up = 1;
+    workload.facts = [=] {
+        const auto texts = messages(n_texts, config);
+        return std::vector<Value>{{"gflop", pass_gflop(texts, config)}, {"tokens", n_tokens(texts)}};
+    };
+    workload.may_allocate = true;
+    return workload;
 }
 
-void bench_encoder_step() {
-    const EncoderConfig config = small_config(0.1);
-    time_step("encoder-step", encoder_step(0.1), 9, 3 * pass_gflop(messages(kTextsOfStep, config), config));
+}  // namespace
+
+std::vector<Workload> encoder_workloads() {
+    Workload pass = pass_workload("encoder", base_config(), kTexts);
+    pass.check = [] { return losses(encoder_pass(base_config(), kTexts), 1); };
+
+    Workload step{.name = "encoder-step", .group = "encoder-step"};
+    step.make = [] { return encoder_step(0.1); };
+    step.facts = [] {
+        const EncoderConfig config = small_config(0.1);
+        const auto texts = messages(kTextsOfStep, config);
+        return std::vector<Value>{{"gflop", 3 * pass_gflop(texts, config)}, {"tokens", n_tokens(texts)}};
+    };
+    step.check = [] { return losses(encoder_step(0), 5); };
+    return {pass, step};
+}
+
+std::vector<Workload> token_scaling_workloads() {
+    std::vector<Workload> all;
+    for (const int64_t n_texts : {8, 16, 32, 64, 128, 256, 512}) {
+        all.push_back(pass_workload("scaling-tokens-" + std::to_string(n_texts), small_config(0), n_texts));
+        all.back().group = "scaling", all.back().is_default = false;
+    }
+    return all;
 }
 
 }  // namespace koine::bench
