@@ -12,7 +12,7 @@ namespace koine {
 /// Axes of a reduction; negative ones count from the back, {} means all.
 using Axes = std::vector<int>;
 
-/// The activations that linear and conv2d can apply in the same pass as the bias.
+/// The activations that linear and conv2d can apply in the same pass as the bias, and batch_norm in its own.
 enum class Activation { none, relu, gelu, gelu_tanh, silu, tanh, sigmoid };
 
 // ---- elementwise: ops_elementwise.cpp --------------------------------------------------------------------------------
@@ -111,9 +111,9 @@ Var adaptive_avg_pool2d(const Var& x, int out_h, int out_w);
 // ---- rows: ops_norm.cpp, ops_softmax.cpp -------------------------------------------------------------------------------
 /// y = (x - mean) / sqrt(var + eps) gamma + beta per channel (last axis) of x[*, C]. training: statistics of the batch,
 /// and running = (1 - momentum) running + momentum batch (variance unbiased), in place; else the running ones.
-/// Ioffe & Szegedy 2015, arXiv 1502.03167. Throws ShapeError for one row in training.
+/// Then act(y), in the same pass. Ioffe & Szegedy 2015, arXiv 1502.03167. Throws ShapeError for one row in training.
 Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& running_mean, const Tensor& running_var,
-               bool training, real momentum = real(0.1), real eps = real(1e-5));
+               bool training, real momentum = real(0.1), real eps = real(1e-5), Activation act = Activation::none);
 /// y = (x - mean) / sqrt(var + eps) gamma + beta over the last axis of x[*, D]. Ba et al. 2016, arXiv 1607.06450.
 Var layer_norm(const Var& x, const Var& gamma, const Var& beta, real eps = real(1e-5));
 /// layer_norm(x + residual, gamma, beta, eps) in one pass over the rows; x and residual of one shape.

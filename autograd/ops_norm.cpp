@@ -1,6 +1,7 @@
 // Normalisations: batch_norm over the rows of each channel, layer_norm over the features of each row, l2_normalize and
 // cosine_rows over directions. A variance is the mean square of distances from the mean, never E[x^2] - mean^2, whose
 // two terms cancel when the mean is large.
+#include "autograd/activations.h"
 #include "autograd/kernels.h"
 #include "autograd/ops.h"
 #include "autograd/sums.h"
@@ -76,17 +77,26 @@ struct InverseDeviation {
     HD void operator()(int64_t c) const { inv[c] = 1 / math::sqrt(var[c] + eps); }
 };
 
-// y = (x - mean) inv gamma + beta, one row of channels at a time.
+// z = (x - mean) inv gamma + beta in channel c.
+struct Normalise {
+    const real *mean, *inv, *gamma, *beta;
+    HD real operator()(real x, int64_t c) const { return (x - mean[c]) * inv[c] * gamma[c] + beta[c]; }
+};
+// y = act(z), one row of channels at a time.
+template <class Act>
 struct BatchNormRow {
     real* y;
-    const real *x, *mean, *inv, *gamma, *beta;
+    const real* x;
+    Normalise normalise;
     int64_t cols;
+    Act act;
     template <class Team>
     HD void operator()(Team t, int64_t row) const {
         real* out = y + row * cols;
         const real* in = x + row * cols;
-        const real *m = mean, *s = inv, *g = gamma, *b = beta;
-        t.each(cols, [=](int64_t c) { out[c] = (in[c] - m[c]) * s[c] * g[c] + b[c]; });
+        const Normalise z = normalise;
+        const Act a = act;
+        t.each(cols, [=](int64_t c) { out[c] = a.f(z(in[c], c)); });
     }
 };
 
@@ -98,6 +108,28 @@ struct BatchNormTerms {
         const real d = dy[r * cols + c];
         acc[0] += d;
         acc[1] += d * ((x[r * cols + c] - mean[c]) * inv[c]);
+    }
+};
+// The same sums for one chunk of rows of dz = dy act'(z), which is kept for dx: part[chunk][0][c], part[chunk][1][c]. z
+// is computed again: that is cheaper than to keep it.
+template <class Act>
+struct ActivatedChunk {
+    real *part, *dz;
+    const real *dy, *x, *y;
+    Normalise normalise;
+    int64_t rows, cols;
+    Act act;
+    template <class Team>
+    HD void operator()(Team t, int64_t chunk) const {
+        const int64_t begin = chunk * kColumnChunk, end = begin + rows_of_chunk(chunk, rows);
+        const Normalise z = normalise;
+        const Act a = act;
+        for (int64_t row = begin; row < end; row++) {
+            real* out = dz + row * cols;
+            const real *d = dy + row * cols, *in = x + row * cols, *value = y + row * cols;
+            t.each(cols, [=](int64_t c) { out[c] = d[c] * a.df(z(in[c], c), value[c]); });
+        }
+        sum_rows<2>(t, begin, end, cols, BatchNormTerms{dz, x, z.mean, z.inv, cols}, part + chunk * 2 * cols);
     }
 };
 struct PutBoth {
@@ -142,7 +174,7 @@ void require_affine(const char* op, const Var& x, const Var& gamma, const Var& b
 }  // namespace
 
 Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& running_mean, const Tensor& running_var,
-               bool training, real momentum, real eps) {
+               bool training, real momentum, real eps, Activation act) {
     const Profiled scope("batch_norm");
     require_affine("batch_norm", x, gamma, beta);
     const Var means(running_mean), variances(running_var);
@@ -169,15 +201,29 @@ Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& ru
     } else {
         for_each(device, cols, InverseDeviation{inv.data(), running_var.data(), eps});
     }
-    for_rows(device, rows, cols * 3,
-             BatchNormRow{y.data(), in.data(), mean.data(), inv.data(), g.data(), b.data(), cols});
+    const auto normalise = [=] { return Normalise{mean.data(), inv.data(), g.data(), b.data()}; };
+    with_activation(act, [&](auto a) {
+        for_rows(device, rows, cols * (act == Activation::none ? 3 : 10),
+                 BatchNormRow<decltype(a)>{y.data(), in.data(), normalise(), cols, a});
+    });
     return record("batch_norm", y, {&x, &gamma, &beta}, [=](const Tensor& dy, Grads& dx) {
         const Tensor sums = Tensor::empty({2, cols}, device);
-        column_sums<2>(device, rows, cols, BatchNormTerms{dy.data(), in.data(), mean.data(), inv.data(), cols},
-                       PutBoth{sums.data()}, 4);
+        const Tensor dz = act == Activation::none ? dy : Tensor::empty(dy.shape, device);
+        if (act == Activation::none) {
+            column_sums<2>(device, rows, cols, BatchNormTerms{dy.data(), in.data(), mean.data(), inv.data(), cols},
+                           PutBoth{sums.data()}, 4);
+        } else {
+            const Tensor part = Tensor::empty({chunks_of(rows), 2, cols}, device);
+            with_activation(act, [&](auto a) {
+                for_rows(device, chunks_of(rows), kColumnChunk * cols * 16,
+                         ActivatedChunk<decltype(a)>{part.data(), dz.data(), dy.data(), in.data(), y.data(),
+                                                     normalise(), rows, cols, a});
+            });
+            put_column_totals(device, part, PutBoth{sums.data()});
+        }
         if (dx.wants(0)) {
             for_rows(device, rows, cols * 4,
-                     BatchNormRowGrad{dx.slot(0), dy.data(), in.data(), mean.data(), inv.data(), g.data(), sums.data(),
+                     BatchNormRowGrad{dx.slot(0), dz.data(), in.data(), mean.data(), inv.data(), g.data(), sums.data(),
                                       training ? 1 / real(rows) : real(0), cols});
         }
         if (dx.wants(1)) for_each(device, cols, PutInto{dx.slot(1), sums.data() + cols});

@@ -58,8 +58,8 @@ BatchNorm::BatchNorm(int64_t n_channels, const BatchNormOptions& options_) : opt
     running_var = Tensor::full({n_channels}, 1);
 }
 
-Var BatchNorm::forward(const Var& x) {
-    return batch_norm(x, weight, bias, running_mean, running_var, training, options.momentum, options.eps);
+Var BatchNorm::forward_with(const Var& x, Activation act) {
+    return batch_norm(x, weight, bias, running_mean, running_var, training, options.momentum, options.eps, act);
 }
 
 void BatchNorm::visit(Visitor& v) {

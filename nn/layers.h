@@ -63,7 +63,8 @@ struct BatchNormOptions {
 /// num_batches_tracked is not kept: no value depends on it.
 struct BatchNorm : WeightedModule {
     explicit BatchNorm(int64_t n_channels, const BatchNormOptions& options_ = {});
-    Var forward(const Var& x) override;
+    Var forward(const Var& x) override { return forward_with(x, Activation::none); }
+    Var forward_with(const Var& x, Activation act) override;
     void visit(Visitor& v) override;
 
     Tensor running_mean, running_var;
@@ -145,6 +146,14 @@ struct Unflatten : StatelessModule {
 template <Var (*F)(Var)>
 struct Elementwise : StatelessModule {
     Var forward(const Var& x) override { return F(x); }
+    Activation as_activation() const override {
+        if (F == relu) return Activation::relu;
+        if (F == gelu) return Activation::gelu;
+        if (F == silu) return Activation::silu;
+        if (F == tanh) return Activation::tanh;
+        if (F == sigmoid) return Activation::sigmoid;
+        return Activation::none;
+    }
 };
 using Relu = Elementwise<relu>;
 using Gelu = Elementwise<gelu>;

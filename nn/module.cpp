@@ -243,7 +243,13 @@ Module& Sequential::operator[](int i) {
 
 Var Sequential::forward(const Var& x) {
     Var y = x;
-    for (const Child& child : children) y = child.module->forward(y);
+    for (size_t i = 0; i < children.size(); i++) {
+        const Activation next = i + 1 < children.size() ? children[i + 1].module->as_activation() : Activation::none;
+        const Var both = next == Activation::none ? Var() : children[i].module->forward_with(y, next);
+        const bool is_both = both.value.is_defined();
+        y = is_both ? both : children[i].module->forward(y);
+        if (is_both) i++;
+    }
     return y;
 }
 

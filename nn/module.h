@@ -93,6 +93,10 @@ struct Module : Stateful {
     /// Error.
     virtual Var forward(const Var& x);
     Var operator()(const Var& x) { return forward(x); }
+    /// The activation that this module is and nothing else, or none: a module in front of it may take its work over.
+    virtual Activation as_activation() const { return Activation::none; }
+    /// act(forward(x)) in one pass over memory, where a module can do that; undefined where it cannot.
+    virtual Var forward_with(const Var& /*x*/, Activation /*act*/) { return Var(); }
 
     bool training = true;  ///< batch statistics and dropout; independent of NoGrad
     /// Sets `training` here and in all children.
@@ -134,7 +138,8 @@ struct FlatParameters {
 /// beyond the model (position_ids) is taken out with std::erase_if, by name and in sight.
 StateDict select(const StateDict& state, const std::string& prefix);
 
-/// A module that owns others and runs them one after the other; their names are "0", "1", ...
+/// A module that owns others and runs them one after the other; their names are "0", "1", ... A BatchNorm and the
+/// activation behind it run as one op.
 ///
 ///   Sequential encoder{Conv2d(gen, 1, 32, 3, {.stride = 2, .padding = 1}), BatchNorm2d(32), Gelu(), Flatten()};
 ///

@@ -293,6 +293,9 @@ inline void add_convolutions(std::vector<OpRow>& rows) {
     rows.push_back({"conv2d", "many groups", conv({.padding = 1}), {{40, 6, 6, 2}, {3, 3, 3, 2}, {3}}});
     rows.push_back({"conv2d", "winograd", conv({.padding = 1}, Activation::silu), {{2, 5, 6, 8}, {9, 3, 3, 8}, {9}}});
     rows.push_back({"conv2d", "winograd unpadded", conv({}), {{2, 7, 6, 9}, {8, 3, 3, 9}}});
+    rows.push_back({"conv2d", "winograd on cells", conv({.stride = 2, .padding = 1}, Activation::gelu), {{2, 8, 14, 8}, {9, 4, 4, 8}, {9}}});
+    rows.push_back({"conv2d", "place by place", conv({.stride = 2, .padding = 1}), {{2, 4, 5, 16}, {17, 3, 3, 16}, {17}}});
+    rows.push_back({"conv2d", "one output", conv({.padding = 1}, Activation::sigmoid), {{2, 6, 5, 8}, {1, 3, 3, 8}, {1}}});
     rows.push_back({"conv2d", "input used twice", [](const Vars& in) { return conv2d(in[0], in[1], Var(), {.padding = 1}) + conv2d(in[0], in[1], Var(), {.padding = 1}) * in[0]; },
                     {{2, 4, 4, 2}, {2, 3, 3, 2}}});
     rows.push_back({"conv2d", "few outputs, input used twice", [](const Vars& in) { return conv2d(in[0], in[1], Var(), {.padding = 1}) + sum(in[0], {3}, true); },
@@ -309,6 +312,8 @@ inline void add_convolutions(std::vector<OpRow>& rows) {
     rows.push_back({"conv_transpose2d", "output padding", deconv({.stride = 2, .padding = 1, .output_padding = 1}), {{2, 3, 3, 2}, {2, 3, 3, 4}, {4}}});
     rows.push_back({"conv_transpose2d", "dilation 2", deconv({.stride = 3, .padding = 1, .dilation = 2}), {{2, 3, 3, 2}, {2, 3, 3, 3}}});
     rows.push_back({"conv_transpose2d", "winograd", deconv({.padding = 1}), {{2, 4, 5, 8}, {8, 3, 3, 9}, {9}}});
+    rows.push_back({"conv_transpose2d", "winograd on cells", deconv({.stride = 2, .padding = 1}), {{2, 7, 3, 8}, {8, 4, 4, 9}, {9}}});
+    rows.push_back({"conv_transpose2d", "place by place", deconv({.stride = 2, .padding = 1}), {{2, 2, 3, 16}, {16, 4, 4, 16}, {16}}});
     rows.push_back({"conv_transpose2d", "stride 1 few inputs", deconv({.padding = 1}), {{2, 4, 5, 1}, {1, 3, 3, 4}, {4}}});
     rows.push_back({"conv_transpose2d", "input used twice", [](const Vars& in) { return conv_transpose2d(in[0], in[1], Var(), {.padding = 1}) * in[0]; }, {{2, 4, 4, 2}, {2, 3, 3, 2}}});
 }
@@ -345,10 +350,10 @@ inline void add_rows_ops(std::vector<OpRow>& rows) {
                 {[=] { op(zeros({2, 3}), zeros({3}), zeros({2})); }, "beta [2]; want"},
                 {[=] { op(zeros({}), zeros({3}), zeros({3})); }, name + ": x []"}};
     };
-    const auto bn = [](bool training) {
+    const auto bn = [](bool training, Activation act = Activation::none) {
         return [=](const Vars& in) {
             const Tensor &gain = in[1].value, mean = Tensor::full(gain.shape, real(0.3), gain.device());
-            return batch_norm(in[0], in[1], in[2], mean, Tensor::full(gain.shape, real(1.7), gain.device()), training);
+            return batch_norm(in[0], in[1], in[2], mean, Tensor::full(gain.shape, real(1.7), gain.device()), training, real(0.1), real(1e-5), act);
         };
     };
     rows.push_back({"batch_norm", "train", bn(true), {{6, 3}, {3}, {3}}, Domain::normal,
@@ -357,6 +362,9 @@ inline void add_rows_ops(std::vector<OpRow>& rows) {
     rows.back().errors.push_back({[] { batch_norm(zeros({4, 3}), zeros({3}), zeros({3}), Tensor::zeros({2}), Tensor::zeros({3}), true); }, "running mean [2] and variance [3]; want [3]"});
     rows.push_back({"batch_norm", "train images", bn(true), {{5, 8, 8, 4}, {4}, {4}}});
     rows.push_back({"batch_norm", "train many channels", bn(true), {{2, 7, 5, 37}, {37}, {37}}});
+    rows.push_back({"batch_norm", "train, gelu", bn(true, Activation::gelu), {{5, 4, 8, 4}, {4}, {4}}});
+    rows.push_back({"batch_norm", "train, silu", bn(true, Activation::silu), {{2, 7, 5, 37}, {37}, {37}}});
+    rows.push_back({"batch_norm", "eval, tanh", bn(false, Activation::tanh), {{2, 2, 3, 4}, {4}, {4}}, Domain::normal, {}, {{0, 3}, {3}, {3}}});
     rows.push_back({"batch_norm", "eval", bn(false), {{2, 2, 3, 4}, {4}, {4}}, Domain::normal, {}, {{0, 3}, {3}, {3}}});
     const auto ln = [](const Vars& in) { return layer_norm(in[0], in[1], in[2]); };
     rows.push_back({"layer_norm", "", ln, {{5, 9}, {9}, {9}}, Domain::normal, affine_errors([](const Var& x, const Var& g, const Var& b) { return layer_norm(x, g, b); }, "layer_norm"), {{0, 9}, {9}, {9}}});

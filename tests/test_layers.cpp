@@ -71,6 +71,53 @@ TEST_CASE("BatchNorm: the batch while training, running statistics in eval mode"
     CHECK(is_same(rows.running_mean, mean_before));
 }
 
+TEST_CASE("Sequential: a BatchNorm runs with the activation behind it, as one op", "[layers]") {
+    const auto largest_difference = [](const Tensor& a, const Tensor& b) {
+        double largest = 0;
+        for (int64_t i = 0; i < a.numel(); i++)
+            largest = std::max(largest, std::abs(double(a.data()[i] - b.data()[i])));
+        return largest;
+    };
+    const auto check = [&](auto make_activation, const char* name) {
+        INFO(name);
+        const auto results = [&](bool is_together, bool training) {
+            Sequential both{BatchNorm2d(5), make_activation()};
+            auto& norm = dynamic_cast<BatchNorm2d&>(both[0]);
+            norm.weight.value.copy_from(Tensor::normal({5}, {3, 1}));
+            norm.bias.value.copy_from(Tensor::normal({5}, {3, 2}));
+            const Var x = Var::parameter(Tensor::normal({6, 3, 3, 5}, {3, 3}));
+            both.train(training);
+            profile_mode() = is_together;
+            const Var y = is_together ? both(x) : both[1](both[0](x));
+            backward(sum(y * Var(Tensor::normal(y.shape(), {3, 4}))));
+            profile_mode() = false;
+            return std::vector<Tensor>{y.value,          x.grad(),          norm.weight.grad(),
+                                       norm.bias.grad(), norm.running_mean, norm.running_var};
+        };
+        for (const bool training : {true, false}) {
+            clear_profile();
+            const std::vector<Tensor> together = results(true, training), apart = results(false, training);
+            REQUIRE(together.size() == apart.size());
+            for (size_t i = 0; i < together.size(); i++) CHECK(largest_difference(together[i], apart[i]) <= 2e-6);
+            const std::vector<ProfileRow> rows = profile_rows();
+            CHECK(
+                std::none_of(rows.begin(), rows.end(), [&](const ProfileRow& r) { return r.op == std::string(name); }));
+        }
+        clear_profile();
+    };
+    check([] { return Relu(); }, "relu");
+    check([] { return Gelu(); }, "gelu");
+    check([] { return Silu(); }, "silu");
+    check([] { return Tanh(); }, "tanh");
+    check([] { return Sigmoid(); }, "sigmoid");
+
+    // Softplus is none that can be taken over, and a Linear takes none over: both run by themselves.
+    Generator gen(1);
+    Sequential apart{BatchNorm1d(3), Softplus(), Linear(gen, 3, 3), Relu()};
+    const Tensor y = apart(Var(Tensor::normal({4, 3}, {3, 5}))).value;
+    for (int64_t i = 0; i < y.numel(); i++) CHECK(y.data()[i] >= 0);
+}
+
 TEST_CASE("BatchNorm: a large mean does not spoil the variance", "[layers]") {
     // Sums in chunks, with rows left over; the reference is what float64 makes of the same numbers.
     constexpr int64_t kRows = 1000;
