@@ -54,11 +54,13 @@ struct Tiles {
 // Below this much work one call is made, on the calling thread. OpenBLAS starts threads of its own only above 2^18
 // multiplications (its interface/gemm.c), so such a call is single-threaded too.
 constexpr int64_t kOneCall = 1 << 17;
-// Enough tiles for 16 threads with some left to balance, when each still has about 16 MFLOP to do (of 8, copying their
-// operands took a sixth of the time of a product with 128 rows). A power of two: three tiles take two threads as long
-// as four.
-constexpr int64_t kTiles = 32, kTileWork = 1 << 23;
+// Enough tiles for 16 threads, when each still has about 16 MFLOP to do (of 8, copying their operands took a sixth of
+// the time of a product with 128 rows). A power of two: three tiles take two threads as long as four.
+constexpr int64_t kTiles = 16, kTileWork = 1 << 23;
 constexpr int64_t kMinTile = 48, kMinDepth = 1024;
+
+// Rows and columns of a tile in whole tiles of BLAS's kernels.
+int64_t whole(int64_t n) { return divide_up(n, 16) * 16; }
 
 Tiles cut(int64_t m, int64_t n, int64_t k) {
     const auto wanted = int64_t(std::bit_floor(uint64_t(std::clamp<int64_t>(m * n * k / kTileWork, 2, kTiles))));
@@ -66,9 +68,9 @@ Tiles cut(int64_t m, int64_t n, int64_t k) {
     // A is packed once per column of tiles and B once per row of them: about square tiles pack the least.
     const int64_t square = std::lround(std::sqrt(double(wanted) * double(m) / double(n)));
     const int64_t n_rows = std::clamp<int64_t>(std::min(square, m / kMinTile), 1, wanted);
-    t.rows = divide_up(m, n_rows);
+    t.rows = whole(divide_up(m, n_rows));
     const int64_t n_cols = std::clamp<int64_t>(std::min(n / kMinTile, wanted / n_rows), 1, wanted);
-    t.cols = divide_up(n, n_cols);
+    t.cols = whole(divide_up(n, n_cols));
     // A small C with long sums, such as a weight gradient: cut the sums, add the parts in order.
     const int64_t n_depth = std::clamp<int64_t>(std::min(k / kMinDepth, wanted / (n_rows * n_cols)), 1, wanted);
     t.depth = divide_up(k, n_depth);

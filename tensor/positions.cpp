@@ -21,12 +21,6 @@ struct Taps {
     int64_t begin, end;
 };
 
-// f(image, count) for groups of images.
-template <class F>
-void for_image_groups(const ConvShape& s, F f) {
-    for (int64_t first = 0; first < s.n; first += kImages) f(first, std::min(kImages, s.n - first));
-}
-
 // f(first image, how many, place of the map, first channel, how many) for all parts of images [n, n_places,
 // n_channels], as tasks; then done() for their rows.
 template <class F>
@@ -103,7 +97,8 @@ void positions_weight_grad(Device device, const ConvShape& s, const real* x, con
         const int64_t a = tap / s.kw, b = tap % s.kw;
         real* to = dw + o * s.patch() + tap * s.c;
         real sum_beta = beta;
-        for_image_groups(s, [&](int64_t image, int64_t count) {
+        for (int64_t image = 0; image < s.n; image += kImages) {
+            const int64_t count = std::min(kImages, s.n - image);
             for (int64_t i = 0; i < s.out_h; i++) {
                 const int64_t row = i * s.stride - s.padding + a * s.dilation;
                 if (row < 0 || row >= s.h) continue;
@@ -116,7 +111,7 @@ void positions_weight_grad(Device device, const ConvShape& s, const real* x, con
                     sum_beta = 1;
                 }
             }
-        });
+        }
         if (sum_beta == 0)
             gemm(device, n_o, s.c, 0, 1, {dy, 1}, {x, s.c}, 0, to, s.patch());  // a tap outside everywhere
     });
