@@ -74,7 +74,7 @@ Var matmul(const Var& a, const Var& b) {
     batched(ea, false, eb, false, y, 0);
     profile_flop(2 * y.numel() * sa[-1]);
     return record("matmul", y, {&a, &b}, [ea, eb, a_shape = sa, b_shape = sb](const Tensor& dy, Grads& dx) {
-        profile_flop((dx.wants(0) + dx.wants(1)) * 2 * dy.numel() * a_shape[-1]);
+        profile_flop(2 * dy.numel() * a_shape[-1] * (dx.wants(0) + dx.wants(1)));
         // da = dy b^T, db = a^T dy. Without broadcasting they go straight into the gradients.
         const auto product = [&](int i, const Tensor& l, bool l_t, const Tensor& r, bool r_t, const Shape& full,
                                  const Shape& shape) {
@@ -115,7 +115,7 @@ Var linear(const Var& x, const Var& w, const Var& b, Activation act) {
     const Tensor y = finish.y;
     profile_flop(2 * rows * n_in * n_out);
     return record("linear", y, {&x, &w, &b}, [=](const Tensor& dy, Grads& dx) {
-        profile_flop((dx.wants(0) + dx.wants(1)) * 2 * rows * n_in * n_out);
+        profile_flop(2 * rows * n_in * n_out * (dx.wants(0) + dx.wants(1)));
         // dz = dy act'(z); db = column sums of dz, dx = dz w, dw = dz^T x.
         const Tensor dz = activation_grad(dy, z, y, act);
         if (has_bias && dx.wants(2)) column_sums(device, dz.data(), rows, n_out, dx.slot(2));

@@ -21,7 +21,7 @@ constexpr int kVectorBytes = 32, kRows = 6;
 #else
 constexpr int kVectorBytes = 16, kRows = 6;
 #endif
-constexpr int kLanes = kVectorBytes / int(sizeof(real)), kVectors = 2;
+constexpr int64_t kLanes = kVectorBytes / sizeof(real), kVectors = 2;
 constexpr int64_t kCols = kVectors * kLanes;
 // Terms of a sum before C is touched: a strip of B of this depth stays in the first-level cache.
 constexpr int64_t kDepth = 256;
@@ -55,7 +55,7 @@ void tile(int64_t depth, real alpha, Strided a, const real* b, int64_t b_stride,
     UNROLL
     for (int r = 0; r < R; r++) {
         UNROLL
-        for (int v = 0; v < kVectors; v++) {
+        for (int64_t v = 0; v < kVectors; v++) {
             real* to = c + r * c_stride + v * kLanes;
             const Vector product = alpha * sum[r][v];
             store(to, beta != 0 ? beta * load(to) + product : product);
