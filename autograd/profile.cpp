@@ -49,7 +49,6 @@ struct Profile {
     Clock::time_point begin, end;
     int n_threads = 0;
     std::string trace_path;
-    bool is_reported_at_exit = false;
 };
 
 // Never destroyed: threads may end after main.
@@ -68,12 +67,17 @@ double seconds_between(Clock::time_point a, Clock::time_point b) {
 
 void report_at_exit() {
     std::fputs(profile_table().c_str(), stderr);
-    const std::string& path = profile().trace_path;
-    if (write_profile_trace(path)) {
-        std::fprintf(stderr, "%s: every call, for chrome://tracing or ui.perfetto.dev\n", path.c_str());
-    } else {
-        std::fprintf(stderr, "%s: cannot be written\n", path.c_str());
+    const Profile& p = profile();
+    const char* path = p.trace_path.c_str();
+    if (!write_profile_trace(p.trace_path)) {
+        std::fprintf(stderr, "%s: cannot be written\n", path);
+        return;
     }
+    const std::string calls =
+        p.n_events == int64_t(p.events.size())
+            ? "every call"
+            : "the first " + std::to_string(p.events.size()) + " of " + std::to_string(p.n_events) + " calls";
+    std::fprintf(stderr, "%s: %s, for chrome://tracing or ui.perfetto.dev\n", path, calls.c_str());
 }
 
 }  // namespace

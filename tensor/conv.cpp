@@ -111,7 +111,7 @@ int64_t run_size(Device device, const ConvShape& s) { return images_per_run(devi
 template <class F>
 void for_image_runs(Device device, const ConvShape& s, F f) {
     const int64_t count = images_per_run(device, s);
-    for_tasks(device, (s.n + count - 1) / count, [&](int64_t i) { f(i * count, std::min(count, s.n - i * count)); });
+    for_tasks(device, divide_up(s.n, count), [&](int64_t i) { f(i * count, std::min(count, s.n - i * count)); });
 }
 
 void forward_by_patches(Device device, const ConvShape& s, const real* x, const real* w, real beta, real* y,
@@ -236,7 +236,7 @@ bool can_use(ConvAlgorithm algorithm, ConvProduct product, const ConvShape& s) {
 //   8 x 8, 64 to 64,   3 x 3 stride 2   3.2 2.9 3.5        2.2 2.5 2.4
 //   16 x 16, 32 to 64, 3 x 3 stride 2   6.2 6.8 8.6        5.6 8.2 7.6
 //   28 x 28, 32 to 32, 4 x 4 stride 2   31  32  32         16  22  22         13  14  12
-//   28 x 28, 32 to 1,  3 x 3            by the twin        13 6.9 7.0           directly           6.0 12 4.3
+//   28 x 28, 32 to 1,  3 x 3            by the twin        13 6.9 7.0           directly           6.0    4.3
 // and of a Zen 4 with AVX-512, forward, 3 x 3, by patches and by Winograd:
 //   32 x 32, channels in and out        4: 4.2, 3.3        8: 6.1, 3.7        16: 11, 5.5        64: 109, 33
 // So: directly to one or two channels; Winograd from 8 channels on (below, little is saved for its larger rounding

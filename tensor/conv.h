@@ -30,7 +30,8 @@ inline int64_t conv_extent(int64_t in, int64_t kernel, int64_t stride, int64_t p
     return room < 0 ? 0 : room / stride + 1;
 }
 
-/// Called by the thread that finished rows [first, first + n) of the output, while they are still in its cache.
+/// Called by the thread that finished rows [first, first + n) of the output, while they are still in its cache (by
+/// positions.h when all of them are finished).
 using RowsDone = std::function<void(int64_t first, int64_t n)>;
 
 /// y[n out_h out_w, o] = patches(x) w^T.

@@ -34,11 +34,13 @@ void conv_weight_grad(ConvAlgorithm algorithm, Device device, const ConvShape& s
 /// flipped, with o and c exchanged. The forward pass of one is the input gradient of the other.
 ConvShape twin(const ConvShape& s);
 
+inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
 /// The images of a weight gradient in groups, each with sums of its own that are added in order: up to 32 groups, by
 /// the number of output pixels.
 struct ImageGroups {
     explicit ImageGroups(const ConvShape& s)
-        : size(std::max<int64_t>((s.n + n_wanted(s) - 1) / n_wanted(s), 1)), count((s.n + size - 1) / size) {}
+        : size(std::max<int64_t>(divide_up(s.n, n_wanted(s)), 1)), count(divide_up(s.n, size)) {}
     static int64_t n_wanted(const ConvShape& s) { return std::clamp<int64_t>(s.n * s.pixels_out() / 256, 1, 32); }
 
     int64_t size, count;

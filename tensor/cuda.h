@@ -3,7 +3,8 @@
 // Everything runs on one stream, in the order in which the host asked for it. So a buffer may go back to the pool while
 // the kernel that reads it still waits: whoever gets it next is behind that kernel. The host waits in three places
 // only: when it reads a result (copy_to_host), when the pool gives memory back, and when more uploads wait than fit
-// into the pinned memory below. A training step that reads nothing does not wait (tests/test_training.cpp counts).
+// into the pinned memory below; with KOINE_PROFILE also at the end of every op. Without it, a training step that reads
+// nothing does not wait (tests/test_training.cpp counts).
 //
 // What stands outside of namespace cuda is in builds without CUDA, too, and says so there.
 #pragma once

@@ -5,8 +5,6 @@
 namespace koine {
 namespace {
 
-int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 // What of the kernel at output pixel p lies on the image: its rows [a, end_a), its columns [b, end_b).
 struct Window {
     HD Window(const ConvShape& s, int64_t p)

@@ -1,5 +1,6 @@
 #include "tensor/positions.h"
 
+#include "tensor/conv_algorithms.h"
 #include "tensor/gemm.h"
 
 namespace koine {
@@ -7,8 +8,6 @@ namespace {
 
 // Images and channels of one product: it copies its operands, which pays only for many rows and columns.
 constexpr int64_t kImages = 128, kPanel = 128;
-
-int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // The taps [begin, end) of an axis of the kernel that fall on a map of `extent` pixels, when its first tap is at
 // `first`.

@@ -24,8 +24,7 @@ constexpr int64_t kTilesPerBlock = 24;
 // Tiles added to the sums of the weight gradient by one product, and bytes of tiles that are transformed before they
 // are added: they stay in the third-level cache, and the threads wait for each other only once in a while.
 constexpr int64_t kTilesPerSum = 192, kChunkBytes = 8 << 20;
-// Channels of one product. BLAS has kernels for small products that do not copy their operands (OpenBLAS: below 10^6
-// multiplications; 110 of 117 GF/s where larger ones with so few rows reach 60 to 90).
+// Channels of one product: few enough that small_gemm (gemm.h) takes it, and finds a panel of the kernel near the core.
 constexpr int64_t kPanel = 64;
 
 // ---- the matrices, each as a function: out = matrix in ---------------------------------------------------------------
@@ -174,8 +173,6 @@ HD inline void transform(Team t, int64_t n, const real* const* from, int64_t ste
 }
 
 // ---- tiles -----------------------------------------------------------------------------------------------------------
-
-int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 struct Corner {
     int64_t image, top, left;  // the first cell of a tile

@@ -224,9 +224,11 @@ TEST_CASE("kernels, strides and dilations that Winograd does not know", "[conv][
     CHECK_FALSE(can_use(ConvAlgorithm::direct, ConvProduct::input_grad, strided));
 }
 
-// Normal inputs, 128 channels on both sides, 16 x 16 pixels, four images.
+// Normal inputs, 128 channels on both sides, 16 x 16 pixels written, four images; 3 x 3 taps, and 4 x 4 of stride 2.
 TEST_CASE("the rounding errors of Winograd", "[conv]") {
-    const Problem problem(shape_of(4, 16, 16, 128, 128, 1));
+    const bool is_strided = GENERATE(false, true);
+    const Problem problem(is_strided ? shape_of(4, 32, 32, 32, 128, 1, 4, 2) : shape_of(4, 16, 16, 128, 128, 1));
+    INFO(str(problem.s));
     const auto error = [&](ConvProduct product, ConvAlgorithm algorithm) {
         return relative_error(problem.expected(product), problem.fresh(product, algorithm));
     };
