@@ -100,59 +100,52 @@ struct BatchNormRow {
     }
 };
 
-// The two column sums of the gradient: sum dy (= dbeta), sum dy xhat (= dgamma).
-struct BatchNormTerms {
-    const real *dy, *x, *mean, *inv;
-    int64_t cols;
-    HD void operator()(int64_t r, int64_t c, real* acc) const {
-        const real d = dy[r * cols + c];
-        acc[0] += d;
-        acc[1] += d * ((x[r * cols + c] - mean[c]) * inv[c]);
-    }
-};
-// The same sums for one chunk of rows of dz = dy act'(z), which is kept for dx: part[chunk][0][c], part[chunk][1][c]. z
-// is computed again: that is cheaper than to keep it.
+// dz = dy act'(z) and xhat of each number. z is computed again, here and in both passes of the gradient: that is
+// cheaper than to keep it, or to write dz and read it back.
 template <class Act>
-struct ActivatedChunk {
-    real *part, *dz;
+struct BatchNormGrad {
     const real *dy, *x, *y;
     Normalise normalise;
-    int64_t rows, cols;
+    int64_t cols;
     Act act;
-    template <class Team>
-    HD void operator()(Team t, int64_t chunk) const {
-        const int64_t begin = chunk * kColumnChunk, end = begin + rows_of_chunk(chunk, rows);
-        const Normalise z = normalise;
-        const Act a = act;
-        for (int64_t row = begin; row < end; row++) {
-            real* out = dz + row * cols;
-            const real *d = dy + row * cols, *in = x + row * cols, *value = y + row * cols;
-            t.each(cols, [=](int64_t c) { out[c] = d[c] * a.df(z(in[c], c), value[c]); });
-        }
-        sum_rows<2>(t, begin, end, cols, BatchNormTerms{dz, x, z.mean, z.inv, cols}, part + chunk * 2 * cols);
+    HD real dz(int64_t r, int64_t c) const {
+        const int64_t i = r * cols + c;
+        return dy[i] * act.df(normalise(x[i], c), y[i]);
+    }
+    HD real xhat(int64_t r, int64_t c) const { return (x[r * cols + c] - normalise.mean[c]) * normalise.inv[c]; }
+};
+// The two column sums of the gradient: sum dz (= dbeta), sum dz xhat (= dgamma).
+template <class Act>
+struct BatchNormTerms {
+    BatchNormGrad<Act> grad;
+    HD void operator()(int64_t r, int64_t c, real* acc) const {
+        const real dz = grad.dz(r, c);
+        acc[0] += dz;
+        acc[1] += dz * grad.xhat(r, c);
     }
 };
 struct PutBoth {
     real* sums;
     HD void operator()(int64_t i, real sum) const { sums[i] = sum; }
 };
-// dx = gamma inv (dy - mean(dy) - xhat mean(dy xhat)); in eval mode the statistics are constants and the means drop
+// dx = gamma inv (dz - mean(dz) - xhat mean(dz xhat)); in eval mode the statistics are constants and the means drop
 // out.
+template <class Act>
 struct BatchNormRowGrad {
     GradSlot dx;
-    const real *dy, *x, *mean, *inv, *gamma;
+    BatchNormGrad<Act> grad;
     const real* sums;  // [2, C]
     real scale;        // 1 / rows in training, 0 in eval
-    int64_t cols;
     template <class Team>
     HD void operator()(Team t, int64_t row) const {
-        const real *d = dy + row * cols, *in = x + row * cols;
-        const real *m = mean, *s = inv, *g = gamma, *sum_dy = sums, *sum_dyx = sums + cols;
+        const BatchNormGrad<Act> g = grad;
+        const int64_t cols = g.cols;
+        const real *sum_dz = sums, *sum_dzx = sums + cols;
         const GradSlot out = dx.at(row * cols);
         const real k = scale;
         t.each(cols, [=](int64_t c) {
-            const real xhat = (in[c] - m[c]) * s[c];
-            out.put(c, g[c] * s[c] * (d[c] - k * (sum_dy[c] + xhat * sum_dyx[c])));
+            const real mean_part = k * (sum_dz[c] + g.xhat(row, c) * sum_dzx[c]);
+            out.put(c, g.normalise.gamma[c] * g.normalise.inv[c] * (g.dz(row, c) - mean_part));
         });
     }
 };
@@ -208,24 +201,16 @@ Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& ru
     });
     return record("batch_norm", y, {&x, &gamma, &beta}, [=](const Tensor& dy, Grads& dx) {
         const Tensor sums = Tensor::empty({2, cols}, device);
-        const Tensor dz = act == Activation::none ? dy : Tensor::empty(dy.shape, device);
-        if (act == Activation::none) {
-            column_sums<2>(device, rows, cols, BatchNormTerms{dy.data(), in.data(), mean.data(), inv.data(), cols},
-                           PutBoth{sums.data()}, 4);
-        } else {
-            const Tensor part = Tensor::empty({chunks_of(rows), 2, cols}, device);
-            with_activation(act, [&](auto a) {
-                for_rows(device, chunks_of(rows), kColumnChunk * cols * 16,
-                         ActivatedChunk<decltype(a)>{part.data(), dz.data(), dy.data(), in.data(), y.data(),
-                                                     normalise(), rows, cols, a});
-            });
-            put_column_totals(device, part, PutBoth{sums.data()});
-        }
-        if (dx.wants(0)) {
-            for_rows(device, rows, cols * 4,
-                     BatchNormRowGrad{dx.slot(0), dz.data(), in.data(), mean.data(), inv.data(), g.data(), sums.data(),
-                                      training ? 1 / real(rows) : real(0), cols});
-        }
+        with_activation(act, [&](auto a) {
+            using Act = decltype(a);
+            const int64_t cost = act == Activation::none ? 4 : 12;
+            const BatchNormGrad<Act> grad{dy.data(), in.data(), y.data(), normalise(), cols, a};
+            column_sums<2>(device, rows, cols, BatchNormTerms<Act>{grad}, PutBoth{sums.data()}, cost);
+            if (dx.wants(0)) {
+                for_rows(device, rows, cols * cost,
+                         BatchNormRowGrad<Act>{dx.slot(0), grad, sums.data(), training ? 1 / real(rows) : real(0)});
+            }
+        });
         if (dx.wants(1)) for_each(device, cols, PutInto{dx.slot(1), sums.data() + cols});
         if (dx.wants(2)) for_each(device, cols, PutInto{dx.slot(2), sums.data()});
     });

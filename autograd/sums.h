@@ -23,10 +23,10 @@ template <int V, class Team, class F>
 HD void sum_rows(Team t, int64_t begin, int64_t end, int64_t cols, F f, real* out) {
     t.each(V * cols, [=](int64_t i) { out[i] = 0; });
     int64_t row = begin;
-    // A fixed number of rows: their loop is unrolled, which leaves the one over columns, and that becomes vector code.
     for (; row + kRowBlock <= end; row += kRowBlock) {
         t.each(cols, [=](int64_t c) {
             real acc[V] = {};
+            UNROLL
             for (int64_t r = 0; r < kRowBlock; r++) f(row + r, c, acc);
             for (int v = 0; v < V; v++) out[v * cols + c] += acc[v];
         });

@@ -34,6 +34,16 @@
 #ifndef REAL
 #define REAL float
 #endif
+// Before a short loop of fixed length: the compiler writes it out, so that what it works on can stay in registers, and
+// a loop around it becomes vector code.
+#ifdef __clang__
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 36")
+#endif
+#ifdef __CUDACC__
+#pragma nv_diag_suppress 1675  // nvcc does not know the pragma, but hands it on to g++
+#endif
 
 namespace koine {
 

@@ -3,13 +3,6 @@
 #include <array>
 #include <utility>
 
-// The compiler writes out loops over a tile, or its sums would not stay in registers.
-#ifdef __clang__
-#define UNROLL _Pragma("unroll")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
 namespace koine {
 namespace {
 
@@ -25,8 +18,9 @@ constexpr int64_t kLanes = kVectorBytes / sizeof(real), kVectors = 2;
 constexpr int64_t kCols = kVectors * kLanes;
 // Terms of a sum before C is touched: a strip of B of this depth stays in the first-level cache.
 constexpr int64_t kDepth = 256;
-// Rows of B that are no further apart than this are not copied: their strip stays in that cache where it is.
-constexpr int64_t kNear = 512 / sizeof(real);
+// A strip is not copied when all its rows, with what lies between them, take no more than this: it stays in that cache
+// where it is.
+constexpr int64_t kNear = 24 * 1024 / sizeof(real);
 
 using Vector [[gnu::vector_size(kVectorBytes), gnu::aligned(alignof(real)), gnu::may_alias]] = real;
 
@@ -42,6 +36,8 @@ struct Strided {
 // C = alpha A B + beta C for a tile of R rows and kCols columns; the rows of B are b_stride apart.
 template <int R>
 void tile(int64_t depth, real alpha, Strided a, const real* b, int64_t b_stride, real beta, real* c, int64_t c_stride) {
+    UNROLL
+    for (int r = 0; r < R; r++) __builtin_prefetch(c + r * c_stride, 1);  // there by the time the sums are
     Vector sum[R][kVectors] = {};
     for (int64_t p = 0; p < depth; p++) {
         const Vector b0 = load(b + p * b_stride), b1 = load(b + p * b_stride + kLanes);
@@ -99,42 +95,54 @@ void add_edge(int64_t m, int64_t n, const real* edge, real beta, real* c, int64_
 
 }  // namespace
 
-// Measured on a Zen 3 with AVX2, in us by OpenBLAS and by small_gemm, B transposed where it says T:
-//   24 x 64 x 64          4.1,  3.3       96 x 64 x 288   T   55,  48       40 x 40 x 64      T   5.0, 6.4
-//   24 x 32 x 32          1.5,  0.9       512 x 256 x 64  T   278, 264      128 x 128 x 384   T   197, 216
-//   64 x 64 x 192         25.6, 24.4      3000 x 64 x 27  T   270, 173      128 x 86 x 784    T   286, 336
-//   128 x 128 x 256       125,  118                                         128 x 784 x 512       1378, 1462
+const int64_t kStripCols = kCols;
+
+// Measured on one core of a Zen 3 with AVX2, in us by OpenBLAS and by small_gemm, A or B transposed where it says so:
+//   24 x 64 x 64           3.2, 2.1       96 x 64 x 288   B   46,  44       40 x 40 x 64     B   3.7, 3.8
+//   24 x 32 x 32           1.1, 0.6       512 x 256 x 64  B   231, 189      74 x 74 x 64     B   11.6, 10.7
+//   64 x 64 x 192    A     20,  18        3000 x 64 x 27  B   250, 150      128 x 128 x 384  B   153, 158
+//   128 x 128 x 256        103, 90        128 x 86 x 784  B   279, 298      512 x 784 x 128  A   1220, 1320
 // A transposed strip is copied number by number, which takes many rows to pay.
 bool suits_small_gemm(int64_t m, int64_t n, int64_t k, Op op_b) {
-    constexpr int64_t kWork = int64_t(1) << 23, kRowsForTransposed = 96, kDepthForTransposed = 300;
+    constexpr int64_t kWork = int64_t(1) << 23, kRowsForTransposed = 64, kDepthForTransposed = 300;
     const bool is_copied_fast = op_b == Op::plain || (m >= kRowsForTransposed && k <= kDepthForTransposed);
     return is_copied_fast && n >= kCols && m * n * k <= kWork;
 }
 
 void small_gemm(int64_t m, int64_t n, int64_t k, real alpha, MatrixView a, MatrixView b, real beta, real* c,
                 int64_t c_stride) {
-    alignas(64) real strip[kDepth * kCols], edge[kRows * kCols];
+    alignas(64) real copied[kDepth * kCols], edge[kRows * kCols];
     const int64_t a_row = a.op == Op::plain ? a.stride : 1, a_col = a.op == Op::plain ? 1 : a.stride;
     const int64_t b_row = b.op == Op::plain ? b.stride : 1, b_col = b.op == Op::plain ? 1 : b.stride;
     for (int64_t first = 0; first == 0 || first < k; first += kDepth) {
         const int64_t depth = std::min(kDepth, k - first);
         const real scale = first == 0 ? beta : real(1);
-        for (int64_t j = 0; j < n; j += kCols) {
-            const int64_t n_cols = std::min(kCols, n - j);
-            const real* from = b.data + first * b_row + j * b_col;
-            const bool is_copied = n_cols < kCols || b.op == Op::transposed || b.stride > kNear;
-            if (is_copied) copy_strip(depth, n_cols, {from, b.stride, b.op}, strip);
-            const real* right = is_copied ? strip : from;
-            const int64_t right_stride = is_copied ? kCols : b.stride;
+        // Strips of B that are near stay where they are, but for the rest beyond the last whole one. Others are copied,
+        // as many as there is room for. Then C row by row: it is written as it lies in memory.
+        const bool is_near = b.op == Op::plain && b.stride * depth <= kNear;
+        const int64_t block = is_near ? n : kDepth / std::max<int64_t>(depth, 1) * kCols;
+        for (int64_t j0 = 0; j0 < n; j0 += block) {
+            const int64_t end = std::min(j0 + block, n);
+            const auto is_copied = [&](int64_t j) { return !is_near || n - j < kCols; };
+            const auto copy = [&](int64_t j) { return is_near ? copied : copied + (j - j0) * depth; };
+            for (int64_t j = j0; j < end; j += kCols) {
+                const real* from = b.data + first * b_row + j * b_col;
+                if (is_copied(j)) copy_strip(depth, std::min(kCols, n - j), {from, b.stride, b.op}, copy(j));
+            }
             for (int64_t i = 0; i < m; i += kRows) {
-                const Tile tile_of = kTiles[size_t(std::min<int64_t>(kRows, m - i) - 1)];
+                const int64_t n_rows = std::min<int64_t>(kRows, m - i);
+                const Tile tile_of = kTiles[size_t(n_rows - 1)];
                 const Strided left{a.data + i * a_row + first * a_col, a_row, a_col};
-                real* to = c + i * c_stride + j;
-                if (n_cols == kCols) {
-                    tile_of(depth, alpha, left, right, right_stride, scale, to, c_stride);
-                } else {
-                    tile_of(depth, alpha, left, right, right_stride, 0, edge, kCols);
-                    add_edge(std::min<int64_t>(kRows, m - i), n_cols, edge, scale, to, c_stride);
+                for (int64_t j = j0; j < end; j += kCols) {
+                    const real* right = is_copied(j) ? copy(j) : b.data + first * b_row + j;
+                    const int64_t right_stride = is_copied(j) ? kCols : b.stride;
+                    real* to = c + i * c_stride + j;
+                    if (n - j >= kCols) {
+                        tile_of(depth, alpha, left, right, right_stride, scale, to, c_stride);
+                    } else {
+                        tile_of(depth, alpha, left, right, right_stride, 0, edge, kCols);
+                        add_edge(n_rows, n - j, edge, scale, to, c_stride);
+                    }
                 }
             }
         }

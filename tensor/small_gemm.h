@@ -2,12 +2,15 @@
 // attention have them by the thousand.
 //
 // A library copies both operands before it multiplies, which pays when each copy is used some hundred times. Here only
-// a strip of B is copied, as wide as two vector registers; A is read where it is, each number for all columns of the
-// strip.
+// strips of B are copied, as wide as two vector registers and together as large as half of the first-level cache, or
+// none when B is that small; A is read where it is, each number for all columns of a strip.
 #pragma once
 #include "tensor/gemm.h"
 
 namespace koine {
+
+/// Columns of a strip: two vectors. A plain B that is one already, or small as a whole, is not copied.
+extern const int64_t kStripCols;
 
 /// Whether small_gemm is the faster way (measured in small_gemm.cpp).
 bool suits_small_gemm(int64_t m, int64_t n, int64_t k, Op op_b);

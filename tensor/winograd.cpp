@@ -1,18 +1,9 @@
 #include "tensor/winograd.h"
 
-#include "tensor/conv_algorithms.h"
-#include "tensor/gemm.h"
+#include <bit>
 
-// Before a loop over a small matrix: the compiler writes it out, or it could not vectorise the loop over channels
-// around it.
-#ifdef __clang__
-#define UNROLL _Pragma("unroll")
-#else
-#define UNROLL _Pragma("GCC unroll 36")
-#endif
-#ifdef __CUDACC__
-#pragma nv_diag_suppress 1675  // nvcc does not know it, but hands it on to g++
-#endif
+#include "tensor/conv_algorithms.h"
+#include "tensor/small_gemm.h"
 
 namespace koine {
 namespace {
@@ -24,8 +15,10 @@ constexpr int64_t kTilesPerBlock = 24;
 // Tiles added to the sums of the weight gradient by one product, and bytes of tiles that are transformed before they
 // are added: they stay in the third-level cache, and the threads wait for each other only once in a while.
 constexpr int64_t kTilesPerSum = 192, kChunkBytes = 8 << 20;
-// Channels of one product: few enough that small_gemm (gemm.h) takes it, and finds a panel of the kernel near the core.
-constexpr int64_t kPanel = 64;
+// Output channels that are made at a time, and channels of one product of the weight gradient.
+constexpr int64_t kOutputs = 64;
+// Numbers of one plane of a panel of the kernel: half of the first-level cache.
+constexpr int64_t kPanelSize = 16 * 1024 / sizeof(real);
 
 // ---- the matrices, each as a function: out = matrix in ---------------------------------------------------------------
 // Kernels are multiplied by whole numbers, and divided once at the end.
@@ -289,19 +282,23 @@ struct CellKernel {
 };
 
 // The transformed kernel of a convolution from n_in to n_out channels: u[p, i, j] = (G g G^T)[p] for input i and output
-// j. In panels of kPanel outputs, so that a product reads one run of memory: panel b holds outputs b kPanel and on.
+// j. In panels of `cols` outputs that a product finds in the first-level cache: panel b holds outputs b cols and on.
 template <class F>
 struct KernelPanels {
     KernelPanels(Device device, int64_t in, int64_t out)
-        : n_in(in), n_out(out), room(device, n_panels() * Planes<F>{nullptr, in, kPanel}.size()) {}
+        : n_in(in),
+          n_out(out),
+          cols(std::clamp(int64_t(std::bit_floor(uint64_t(kPanelSize / std::max<int64_t>(in, 1)))), kStripCols,
+                          kOutputs)),
+          room(device, n_panels() * Planes<F>{nullptr, in, cols}.size()) {}
 
-    int64_t n_panels() const { return divide_up(n_out, kPanel); }
-    int64_t width(int64_t panel) const { return std::min(kPanel, n_out - panel * kPanel); }
+    int64_t n_panels() const { return divide_up(n_out, cols); }
     Planes<F> operator[](int64_t panel) const {
-        return {room.data() + panel * Planes<F>{nullptr, n_in, kPanel}.size(), n_in, width(panel)};
+        return {room.data() + panel * Planes<F>{nullptr, n_in, cols}.size(), n_in,
+                std::min(cols, n_out - panel * cols)};
     }
 
-    int64_t n_in, n_out;
+    int64_t n_in, n_out, cols;
     Scratch room;
 };
 
@@ -395,7 +392,7 @@ void convolve(Device device, int64_t n, const Cells<const real>& x, const Kernel
     };
     const Zeros zeros(device, x.c);
     const int64_t v_size = Planes<F>{nullptr, kTilesPerBlock, u.n_in}.size();
-    const ThreadScratch scratch(device, v_size + Planes<F>{nullptr, kTilesPerBlock, kPanel}.size());
+    const ThreadScratch scratch(device, v_size + Planes<F>{nullptr, kTilesPerBlock, kOutputs}.size());
 
     for_tasks(device, divide_up(n_rows, rows_per_task), [&](int64_t task) {
         const int64_t row = task * rows_per_task, end_row = std::min(row + rows_per_task, n_rows);
@@ -405,15 +402,16 @@ void convolve(Device device, int64_t n, const Cells<const real>& x, const Kernel
             const Planes<F> v{scratch.mine(), n_tiles, u.n_in};
             for_rows(device, n_tiles, F::kPlanes * u.n_in,
                      TransformCells<F, typename F::Input>{v, x, zeros.data(), tiling, first});
-            for (int64_t b = 0; b < u.n_panels(); b++) {
-                const int64_t width = u.width(b);
-                const Planes<F> m{scratch.mine() + v_size, n_tiles, width};
+            for (int64_t o = 0; o < u.n_out; o += kOutputs) {
+                const Planes<F> m{scratch.mine() + v_size, n_tiles, std::min(kOutputs, u.n_out - o)};
                 for (int64_t p = 0; p < F::kPlanes; p++) {
-                    gemm(device, n_tiles, width, u.n_in, 1, {v.plane(p), u.n_in}, {u[b].plane(p), width}, 0, m.plane(p),
-                         width);
+                    for (int64_t j = 0; j < m.n_cols; j += u.cols) {
+                        const Planes<F> panel = u[(o + j) / u.cols];
+                        gemm(device, n_tiles, panel.n_cols, u.n_in, 1, {v.plane(p), u.n_in},
+                             {panel.plane(p), panel.n_cols}, 0, m.plane(p) + j, m.n_cols);
+                    }
                 }
-                for_rows(device, n_tiles, F::kPlanes * width,
-                         TransformOutput<F>{y, m, tiling, first, b * kPanel, beta});
+                for_rows(device, n_tiles, F::kPlanes * m.n_cols, TransformOutput<F>{y, m, tiling, first, o, beta});
             }
         }
         if (done) done(first_pixel(row), first_pixel(end_row) - first_pixel(row));
@@ -428,7 +426,7 @@ void forward(Device device, const ConvShape& s, const real* x, const real* w, re
     const Cells<const real> in = input_cells(s, x);
     const KernelPanels<F> u(device, in.n_channels(), s.o);
     for (int64_t b = 0; b < u.n_panels(); b++)
-        for_rows(device, u.n_in, F::kPlanes * u.width(b), TransformKernel<F>{u[b], w, {s}, b * kPanel});
+        for_rows(device, u.n_in, F::kPlanes * u.cols, TransformKernel<F>{u[b], w, {s}, b * u.cols});
     convolve(device, s.n, in, u, 0, Cells<real>{y, s.out_h, s.out_w, s.o, 1, 0}, done);
 }
 
@@ -439,7 +437,7 @@ void input_grad(Device device, const ConvShape& s, const real* dy, const real* w
     const Cells<real> out{dx, s.h, s.w, s.c, s.stride, s.padding % s.stride};
     const KernelPanels<F> u(device, s.o, out.n_channels());
     for (int64_t b = 0; b < u.n_panels(); b++)
-        for_rows(device, s.o, F::kPlanes * u.width(b), TransformFlippedKernel<F>{u[b], w, {s}, b * kPanel});
+        for_rows(device, s.o, F::kPlanes * u.cols, TransformFlippedKernel<F>{u[b], w, {s}, b * u.cols});
     convolve(device, s.n, Cells<const real>{dy, s.out_h, s.out_w, s.o, 1, F::kTaps - 1 - s.padding / s.stride}, u, beta,
              out, done);
 }
@@ -473,14 +471,14 @@ void weight_grad(Device device, const ConvShape& s, const real* x, const real* d
             for_rows(device, count, F::kPlanes * s.o,
                      TransformCells<F, typename F::OutputGrad>{g.from_row(i), out, zeros.data(), tiling, first + i});
         });
-        const int64_t n_panels = divide_up(s.o, kPanel);
+        const int64_t n_panels = divide_up(s.o, kOutputs);
         for_tasks(device, F::kPlanes * n_panels, [&](int64_t task) {
-            const int64_t p = task / n_panels, o = task % n_panels * kPanel;
-            for (int64_t c = 0; c < n_in; c += kPanel) {
+            const int64_t p = task / n_panels, o = task % n_panels * kOutputs;
+            for (int64_t c = 0; c < n_in; c += kOutputs) {
                 for (int64_t i = 0; i < n; i += kTilesPerSum) {
-                    gemm(device, std::min(kPanel, s.o - o), std::min(kPanel, n_in - c), std::min(kTilesPerSum, n - i),
-                         1, {g.plane(p) + i * s.o + o, s.o, Op::transposed}, {v.plane(p) + i * n_in + c, n_in},
-                         first + i > 0 ? 1 : 0, du.plane(p) + o * n_in + c, n_in);
+                    gemm(device, std::min(kOutputs, s.o - o), std::min(kOutputs, n_in - c),
+                         std::min(kTilesPerSum, n - i), 1, {g.plane(p) + i * s.o + o, s.o, Op::transposed},
+                         {v.plane(p) + i * n_in + c, n_in}, first + i > 0 ? 1 : 0, du.plane(p) + o * n_in + c, n_in);
                 }
             }
         });
