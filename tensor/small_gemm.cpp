@@ -101,10 +101,14 @@ const int64_t kStripCols = kCols;
 //   24 x 64 x 64           3.2, 2.1       96 x 64 x 288   B   46,  44       40 x 40 x 64     B   3.7, 3.8
 //   24 x 32 x 32           1.1, 0.6       512 x 256 x 64  B   231, 189      74 x 74 x 64     B   11.6, 10.7
 //   64 x 64 x 192    A     20,  18        3000 x 64 x 27  B   250, 150      128 x 128 x 384  B   153, 158
-//   128 x 128 x 256        103, 90        128 x 86 x 784  B   279, 298      512 x 784 x 128  A   1220, 1320
-// A transposed strip is copied number by number, which takes many rows to pay.
+//   128 x 128 x 256        103, 90        128 x 86 x 784  B   279, 298      48 x 600 x 512       377, 343
+//   512 x 512 x 64         452, 370       256 x 256 x 256     380, 360      64 x 256 x 1024      389, 401
+//   512 x 512 x 64   A     451, 402       256 x 256 x 256  A  380, 389      1024 x 128 x 128 A   423, 475
+//   128 x 784 x 512        1180, 1150     512 x 784 x 128  A  1220, 1320    1024 x 1024 x 1024   24000, 30500
+// A transposed strip is copied number by number, which takes many rows to pay. Products of up to 2^27 are cut into tiles
+// of up to kWork (gemm.cpp).
 bool suits_small_gemm(int64_t m, int64_t n, int64_t k, Op op_b) {
-    constexpr int64_t kWork = int64_t(1) << 23, kRowsForTransposed = 64, kDepthForTransposed = 300;
+    constexpr int64_t kWork = int64_t(1) << 24, kRowsForTransposed = 64, kDepthForTransposed = 300;
     const bool is_copied_fast = op_b == Op::plain || (m >= kRowsForTransposed && k <= kDepthForTransposed);
     return is_copied_fast && n >= kCols && m * n * k <= kWork;
 }
