@@ -64,6 +64,7 @@ struct Shape {
 /// The shape that a and b broadcast to: aligned at the last axis, extents equal or one of them 1 (NumPy's rule).
 /// Throws ShapeError naming `op` otherwise.
 inline Shape broadcast(const char* op, const Shape& a, const Shape& b) {
+    if (a == b) return a;
     Shape out = a.rank >= b.rank ? a : b;
     const Shape& other = a.rank >= b.rank ? b : a;
     for (int i = 1; i <= other.rank; i++) {

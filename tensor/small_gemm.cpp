@@ -105,8 +105,8 @@ const int64_t kStripCols = kCols;
 //   512 x 512 x 64         452, 370       256 x 256 x 256     380, 360      64 x 256 x 1024      389, 401
 //   512 x 512 x 64   A     451, 402       256 x 256 x 256  A  380, 389      1024 x 128 x 128 A   423, 475
 //   128 x 784 x 512        1180, 1150     512 x 784 x 128  A  1220, 1320    1024 x 1024 x 1024   24000, 30500
-// A transposed strip is copied number by number, which takes many rows to pay. Products of up to 2^27 are cut into tiles
-// of up to kWork (gemm.cpp).
+// A transposed strip is copied number by number, which takes many rows to pay. Products of up to 2^27 are cut into
+// tiles of up to kWork (gemm.cpp).
 bool suits_small_gemm(int64_t m, int64_t n, int64_t k, Op op_b) {
     constexpr int64_t kWork = int64_t(1) << 24, kRowsForTransposed = 64, kDepthForTransposed = 300;
     const bool is_copied_fast = op_b == Op::plain || (m >= kRowsForTransposed && k <= kDepthForTransposed);

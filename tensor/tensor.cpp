@@ -173,6 +173,7 @@ Tensor Tensor::slice(int axis, int64_t begin, int64_t end) const {
 }
 
 Tensor Tensor::expand(const Shape& to) const {
+    if (shape == to) return *this;
     if (!(broadcast("expand", shape, to) == to))
         throw ShapeError("expand: " + shape.str() + " does not expand to " + to.str());
     Shape steps = to;
