@@ -64,14 +64,6 @@ struct ColumnTotals {
     }
 };
 
-/// Adds up part[chunks, V, cols], the sums of each chunk of rows: the v-th total of column c is handed to put(v cols +
-/// c, sum).
-template <class Put>
-void put_column_totals(Device device, const Tensor& part, Put put) {
-    const int64_t n_chunks = part.shape[0], n = part.shape[1] * part.shape[2];
-    for_each(device, n, ColumnTotals<Put>{part.data(), n_chunks, n, put}, n_chunks);
-}
-
 /// For each column c of a table [rows, cols]: V sums over its rows, f(r, c, acc) adding the terms of row r to acc[V].
 /// The v-th sum of column c is handed to put(v cols + c, sum). `cost` is the work of one f.
 template <int V, class F, class Put>
@@ -79,7 +71,7 @@ void column_sums(Device device, int64_t rows, int64_t cols, F f, Put put, int64_
     const int64_t n_chunks = chunks_of(rows);
     const Tensor part = Tensor::empty({n_chunks, V, cols}, device);
     for_rows(device, n_chunks, kColumnChunk * cols * cost, ColumnPartials<V, F>{part.data(), rows, cols, f});
-    put_column_totals(device, part, put);
+    for_each(device, V * cols, ColumnTotals<Put>{part.data(), n_chunks, V * cols, put}, n_chunks);
 }
 
 /// out.put(row, sum of x[row, 0..cols)) for a contiguous x[rows, cols].

@@ -97,7 +97,8 @@ void flip(Device device, const ConvShape& s, const real* from, real beta, real* 
 
 // ---- a few images at a time ----------------------------------------------------------------------------------------
 
-// The patches of a run of images, at least one: about half of a core's second-level cache, or what a GPU can spare.
+// A run of images, at least one: their patches and the pixels of y stay in a core's second-level cache, or are what a
+// GPU can spare.
 int64_t images_per_run(Device device, const ConvShape& s) {
     const int64_t run_bytes = device == Device::cpu ? 512 * 1024 : 256 * 1024 * 1024;
     const int64_t image_bytes = std::max<int64_t>(s.pixels_out() * (s.patch() + s.o) * int64_t(sizeof(real)), 1);

@@ -2,8 +2,8 @@
 // attention have them by the thousand.
 //
 // A library copies both operands before it multiplies, which pays when each copy is used some hundred times. Here only
-// strips of B are copied, as wide as two vector registers and together as large as half of the first-level cache, or
-// none when B is that small; A is read where it is, each number for all columns of a strip.
+// strips of B are copied, as wide as two vector registers and as many as stay in the first-level cache, or none when
+// all of B does; A is read where it is, each number for all columns of a strip.
 #pragma once
 #include "tensor/gemm.h"
 

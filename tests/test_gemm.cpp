@@ -143,6 +143,7 @@ TEST_CASE("small_gemm is exact on integers for every size", "[gemm][A17]") {
                 for (const int64_t n : {0, 1, 7, 8, 15, 16, 17, 31, 32, 33, 64, 70}) check(m, n, 5, op_a, op_b, 1, 0);
             for (const int64_t k : {0, 1, 2, 255, 256, 257, 600})
                 for (const real beta : {0, 1, 2}) check(13, 37, k, op_a, op_b, 2, beta);
+            for (const int64_t n : {70, 200}) check(13, n, 100, op_a, op_b, 2, 1);  // several blocks of strips
         }
 }
 
