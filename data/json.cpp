@@ -114,9 +114,10 @@ std::string kind_of(const Json& value) {
 }  // namespace
 
 Json parse_json(std::string_view text, const std::string& file) {
-    if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
-    refuse_strangers(text, file, "JSON");
-    if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) {
+    // nlohmann-json passes over a byte order mark itself, and counts its bytes: it gets the whole text.
+    const std::string_view content = text.substr(text.starts_with("\xef\xbb\xbf") ? 3 : 0);
+    refuse_strangers(content, file, "JSON");
+    if (content.find_first_not_of(" \t\r\n") == std::string_view::npos) {
         throw DataError("SYNTAX", file, "", "is empty, expected JSON");
     }
     TreeBuilder builder(file);

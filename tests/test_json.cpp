@@ -31,7 +31,11 @@ TEST_CASE("JSON as RFC 8259 has it becomes a tree", "[json]") {
 
 TEST_CASE("What is not JSON is refused with its place", "[json][J1]") {
     check_parse("", "SYNTAX", "is empty");
-    CHECK_OK(parse_json("\xef\xbb\xbf[1]", "x.json").at(0) == 1);  // a byte order mark
+    const std::string mark = "\xef\xbb\xbf";  // a byte order mark
+    CHECK_OK(parse_json(mark + "[1]", "x.json").at(0) == 1);
+    check_parse(mark, "SYNTAX", "is empty");
+    check_parse(mark + "[1,]", "SYNTAX", "byte 6");
+    check_parse(mark + mark + "[1]", "SYNTAX", "byte 3");
     check_parse(" \n ", "SYNTAX", "is empty");
     check_parse(R"({"a": 1,})", "SYNTAX", "byte 8");
     check_parse("{\"a\": 1 // one\n}", "SYNTAX", "byte 8");
@@ -45,6 +49,7 @@ TEST_CASE("What is not JSON is refused with its place", "[json][J1]") {
     check_parse(std::string("\xff\xfe{\0}\0", 6), "MAGIC", "UTF-16");
     check_parse("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "MAGIC", "Git LFS");
     check_parse("\n<!DOCTYPE html>", "MAGIC", "HTML");
+    check_parse(mark + "<html>", "MAGIC", "HTML");
 }
 
 TEST_CASE("Deep and endless JSON is refused before it costs anything", "[json][J2][A23]") {

@@ -168,6 +168,7 @@ def json_texts():
         "numbers": b"[0, -0, 1e308, 1E-7, 18446744073709551615, -9223372036854775808, 123456789012345678901]",
         "deep": b"[" * 60 + b"]" * 60,
         "string": '"caf\u00e9 \u65e5"'.encode(),
+        "two_marks": b"\xef\xbb\xbf" * 2 + b"{}",
     }
     for model in ("bert", "roberta"):
         texts[model] = (GOLDEN / "pretrained" / model / "config.json").read_bytes()
