@@ -20,6 +20,11 @@ inline bool can_fetch() {
 }
 inline bool has_pip() { return std::system("python3 -m pip --version > /dev/null 2>&1") == 0; }
 
+/// How long a fetch waits for a mirror that says nothing: for the tests of such a mirror, and for all others, whose
+/// mirrors answer, but perhaps on a machine that is busy.
+inline constexpr const char* kImpatient = "KOINE_STALL_S=2";
+inline constexpr const char* kPatient = "KOINE_STALL_S=60";
+
 /// Makes a wheel of what lies in wheel/toypackage, and returns the variables with which pip finds it, and nothing else.
 inline std::string make_wheel(const ScratchFolder& scratch) {
     scratch.write("wheel/toypackage-1.0.dist-info/METADATA",

@@ -64,8 +64,8 @@ struct Fetch {
         return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     }
     std::string command(const std::string& variables) const {
-        return "KOINE_MIRROR= KOINE_STALL_S=1 " + variables + " sh '" + (scratch / "data/fetch.sh") + "' toy --to '" +
-               (scratch / "to") + "' 2>> '" + (scratch / "log") + "'";
+        return std::string("KOINE_MIRROR= ") + kPatient + " " + variables + " sh '" + (scratch / "data/fetch.sh") +
+               "' toy --to '" + (scratch / "to") + "' 2>> '" + (scratch / "log") + "'";
     }
 
     std::string log() const {
@@ -127,12 +127,12 @@ TEST_CASE("fetch: mirrors that are gone, corrupt or silent are left for the next
     Server server;
     const Fetch fetch(mirrors(server, {"gone", "corrupt", "silent", "good"}));
     const auto start = std::chrono::steady_clock::now();
-    REQUIRE(fetch.run() == 0);
-    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(6));
+    REQUIRE(fetch.run(kImpatient) == 0);
+    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(9));
     CHECK(fetch.is_complete());
     CHECK(fetch.n_others() == 0);
     CHECK(mentions(fetch.log(), "another file than expected (checksum)"));
-    CHECK(mentions(fetch.log(), "too slow or silent for 1 s"));
+    CHECK(mentions(fetch.log(), "too slow or silent for 2 s"));
     // A mirror that said nothing is not asked for the second file.
     const auto requests = server.requests();
     CHECK(std::count(requests.begin(), requests.end(), "silent/sub/large.bin 0") == 1);
@@ -167,17 +167,17 @@ TEST_CASE("fetch: what a stalled mirror sent is taken up by the next mirror", "[
     if (!can_fetch()) SKIP_TEST("no curl or no data/fetch.sh");
     Server server;
     const Fetch fetch(mirrors(server, {"stalls", "gone", "good"}));
-    REQUIRE(fetch.run() == 0);
+    REQUIRE(fetch.run(kImpatient) == 0);
     CHECK(fetch.is_complete());
     CHECK(server.requests()[2] == "good/sub/large.bin 2000");
-    CHECK(mentions(fetch.log(), "too slow or silent for 1 s"));
+    CHECK(mentions(fetch.log(), "too slow or silent for 2 s"));
 }
 
 TEST_CASE("fetch: what a stalled fetch left is taken up by the next fetch", "[data][fetch]") {
     if (!can_fetch()) SKIP_TEST("no curl or no data/fetch.sh");
     Server server;
     const Fetch fetch(mirrors(server, {"stalls"}));
-    REQUIRE(fetch.run() == 3);
+    REQUIRE(fetch.run(kImpatient) == 3);
     CHECK_FALSE(std::filesystem::exists(fetch.large()));  // half a file never has its name
     REQUIRE(fetch.n_others() == 1);
     fetch.scratch.write("data/sources.txt", bytes_of(mirrors(server, {"good"})));

@@ -81,7 +81,7 @@ struct Fetch {
     }
     int run(const std::string& variables = "", const std::string& name = "org/toy") const {
         const std::string command = "HF_ENDPOINT=" + hub.front.url +
-                                    "/ HF_TOKEN= HF_TOKEN_PATH=/nowhere HF_HUB_OFFLINE= KOINE_STALL_S=1 " + variables +
+                                    "/ HF_TOKEN= HF_TOKEN_PATH=/nowhere HF_HUB_OFFLINE= " + kPatient + " " + variables +
                                     " sh '" + (scratch / "data/fetch.sh") + "' " + name + " --to '" + (scratch / "to") +
                                     "' 2>> '" + (scratch / "log") + "'";
         const int status = std::system(command.c_str());
@@ -253,7 +253,7 @@ TEST_CASE("hub: a transfer that breaks off is taken up, now or by the next fetch
     const Fetch later(hub);
     hub.how.n_sent = 2000;
     hub.how.stalls = true;
-    CHECK(later.run() == 3);
+    CHECK(later.run(kImpatient) == 3);
     CHECK_FALSE(fs::exists(later.scratch / "to/encoders/org/toy"));
     hub.how = {};
     REQUIRE(later.run() == 0);
