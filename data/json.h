@@ -1,9 +1,9 @@
 // JSON from untrusted files: config.json, vocab.json, tokenizer.json, the index of a sharded checkpoint.
 //
-// The grammar is nlohmann-json's, which takes no comments, no trailing commas and no NaN. Added to it: keys that occur
-// twice are an error (most parsers keep one of the two, and not the same one), depth and the number of values are
-// limited, a byte order mark is passed over. Then helpers that read one field and say file, field, what is there and
-// what was expected. The safetensors header has a parser of its own (safetensors.cpp), which never builds a tree.
+// The grammar is nlohmann-json's, which passes over a byte order mark and takes no comments, no trailing commas and no
+// NaN. Added to it: keys that occur twice are an error (most parsers keep one of the two, and not the same one), depth
+// and the number of values are limited. Then helpers that read one field and say file, field, what is there and what
+// was expected. The safetensors header has a parser of its own (safetensors.cpp), which never builds a tree.
 #pragma once
 #include <cstdint>
 #include <filesystem>

@@ -411,7 +411,7 @@ TEST_CASE("a missing set is fetched to --data, and what does not help is said", 
     if (!can_fetch()) SKIP_TEST("no curl or no data/fetch.sh");
     const ScratchFolder scratch;
     const EnvironmentVariable mirror("KOINE_MIRROR", "file://" + (scratch / "mirror")), data("KOINE_DATA", ""),
-        cache("XDG_CACHE_HOME", scratch / "cache"), pip("PIP_NO_INDEX", "1"), stall("KOINE_STALL_S", "1");
+        cache("XDG_CACHE_HOME", scratch / "cache"), pip("PIP_NO_INDEX", "1");
     DataOptions options;
     options.dir = scratch / "dir";
     int n_asked = 0;
